@@ -1,0 +1,198 @@
+"""The configuration: one typed model, from which the commented default and the JSON schema are generated.
+
+Unknown keys are refused. Each field says what it means, its unit and its range; `config.yaml` repeats it.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lewm_evidence.errors import ConfigError
+
+Positive = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+WorldName = Literal["pusht"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EmbeddedCheckpoint(_Model):
+    """A checkpoint that ships inside the package; needs no network."""
+
+    source: Literal["embedded"] = Field("embedded", description="embedded, hub or trained")
+    name: Literal["pusht"] = Field("pusht", description="which of the shipped checkpoints")
+
+
+class HubCheckpoint(_Model):
+    """A checkpoint on the Hugging Face hub, pinned by revision and by the sha256 of every file."""
+
+    source: Literal["hub"]
+    repo: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] = Field(description="owner/name on the hub")
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] = Field(
+        description="full commit id, 40 hex digits; branch names move and are refused"
+    )
+    files: dict[Annotated[str, Field(pattern=r"^[\w.-]+$")], Sha256] = Field(
+        description="file name to sha256; config.json, and weights.pt or model.safetensors"
+    )
+    world: WorldName = Field(description="the simulator the checkpoint was trained on")
+    action_mean: list[float] = Field(description="mean of one raw action in the training data, per dimension")
+    action_std: list[Annotated[float, Field(gt=0)]] = Field(description="its standard deviation")
+
+    @model_validator(mode="after")
+    def _complete(self) -> "HubCheckpoint":
+        weights = {"weights.pt", "model.safetensors"} & self.files.keys()
+        if "config.json" not in self.files or len(weights) != 1:
+            raise ValueError("files must name config.json and one of weights.pt, model.safetensors")
+        if len(self.action_mean) != len(self.action_std):
+            raise ValueError("action_mean and action_std must have the same length")
+        return self
+
+
+class TrainedCheckpoint(_Model):
+    """The checkpoint that the collect and train stages below make."""
+
+    source: Literal["trained"]
+
+
+class Planner(_Model):
+    """The cross-entropy method, as in the paper's evaluation (arXiv 2603.19312, appendix on planning)."""
+
+    num_samples: Positive = Field(200, description="candidate action sequences per iteration; the paper uses 300")
+    iterations: Positive = Field(8, description="refinements of the sampling distribution; the paper uses 30")
+    elites: Positive = Field(20, description="best candidates that the next distribution is fitted to; paper 30")
+    horizon: Positive = Field(5, description="length of a plan in action blocks of frameskip steps each; paper 5")
+    execute: Positive = Field(5, description="blocks of a plan that are executed before planning again; paper 5")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Planner":
+        if not 2 <= self.elites <= self.num_samples:
+            raise ValueError(f"elites must lie in 2..num_samples={self.num_samples}, got {self.elites}")
+        if self.execute > self.horizon:
+            raise ValueError(f"execute must be at most horizon={self.horizon}, got {self.execute}")
+        return self
+
+
+class Showcase(_Model):
+    """One episode, recorded in full: plan, act in the real simulator, look again."""
+
+    seed: Seed = Field(11, description="chooses start and goal")
+    goal_offset: Positive = Field(25, description="the goal is the state this many steps along a scripted push")
+    budget: Positive = Field(50, description="environment steps at most; ends earlier on success")
+    candidates: Positive = Field(12, description="action sequences shown from each source, per decision")
+    latency_repeats: Positive = Field(20, description="warm repeats behind the latency percentiles")
+    planner: Planner = Field(default_factory=lambda: Planner(execute=2), description="how to plan")
+
+
+class Evaluate(_Model):
+    """Many seeded starts, each given to the world model and to the baselines."""
+
+    seed: Seed = Field(1042, description="chooses starts and goals, apart from those of training")
+    episodes: Annotated[int, Field(ge=5)] = Field(50, description="paired starts; at least 50 for evidence")
+    goal_offset: Positive = Field(25, description="as in showcase; paper 25")
+    budget: Positive = Field(50, description="environment steps per episode; paper 50")
+    bootstrap: Annotated[int, Field(ge=100)] = Field(10_000, description="resamples behind the intervals")
+    planner: Planner = Field(default_factory=Planner, description="how to plan")
+
+
+class Gate(_Model):
+    """What must hold, or `evidence` fails."""
+
+    lewm_minus_random_px: float = Field(
+        -50.0, description="bound on the upper 95 % limit of (LeWM - random) final error over the paired starts"
+    )
+
+
+class Collect(_Model):
+    """Training data from scripted policies; states and actions, no pictures."""
+
+    world: WorldName = Field("pusht", description="the simulator")
+    seed: Seed = Field(0, description="first seed; every episode has its own")
+    episodes: Positive = Field(1500, description="number of episodes")
+    steps: Positive = Field(100, description="environment steps per episode")
+
+
+class Train(_Model):
+    """LeWM training: next-embedding prediction and SIGReg (arXiv 2603.19312, section 3)."""
+
+    seed: Seed = Field(0, description="of weights, batches and projections")
+    steps: Positive = Field(2500, description="optimiser steps")
+    batch: Positive = Field(64, description="windows per step; paper 128")
+    image_size: Positive = Field(64, description="side of the square pictures in pixels; paper 224")
+    dim: Positive = Field(64, description="size of a latent; paper 192")
+    depth: Positive = Field(2, description="predictor blocks; paper 6")
+    heads: Positive = Field(4, description="attention heads of the predictor; paper 16")
+    channels: list[Positive] = Field([24, 32, 48, 64], description="of the convolution encoder's stages")
+    history: Positive = Field(3, description="frames the predictor sees; paper 3")
+    frameskip: Positive = Field(5, description="environment steps per action block; paper 5")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(1e-3, description="AdamW peak; paper 5e-5")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(1e-3, description="AdamW; paper 1e-3")
+    warmup: Annotated[int, Field(ge=0)] = Field(100, description="steps of linear warm-up, then cosine to zero")
+    clip: Annotated[float, Field(gt=0)] = Field(1.0, description="gradient norm clip; paper 1")
+    sigreg_weight: Annotated[float, Field(ge=0)] = Field(0.09, description="weight of SIGReg in the loss; paper 0.09")
+    sigreg_projections: Positive = Field(256, description="random directions per step; paper 1024")
+    sigreg_knots: Annotated[int, Field(ge=3)] = Field(17, description="quadrature points; paper 17")
+    record_every: Positive = Field(50, description="steps between records")
+    checkpoint_every: Positive = Field(250, description="steps between resume points")
+
+
+class Config(_Model):
+    """Everything `snakemake evidence` needs to know."""
+
+    schema_version: Literal[1] = Field(1, description="version of this file's layout")
+    checkpoint: Annotated[
+        EmbeddedCheckpoint | HubCheckpoint | TrainedCheckpoint, Field(discriminator="source")
+    ] = Field(default_factory=EmbeddedCheckpoint, description="what evidence is made about")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes CUDA where present, else CPU")
+    threads: Positive = Field(1, description="torch threads per job; more is slower on a busy machine")
+    showcase: Showcase = Field(default_factory=Showcase, description="one episode in full")
+    evaluate: Evaluate = Field(default_factory=Evaluate, description="success and error against baselines")
+    gate: Gate = Field(default_factory=Gate, description="what must hold")
+    collect: Collect = Field(default_factory=Collect, description="training data; only for source trained")
+    train: Train = Field(default_factory=Train, description="training; only for source trained")
+
+
+def parse_config(data: Any, where: str = "config") -> Config:
+    """Returns the validated configuration; raises `ConfigError` naming key, value and what is allowed."""
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(fault, where) for fault in error.errors())) from error
+
+
+def load_config(path: Path) -> Config:
+    """Reads and validates the YAML file at `path`; raises `ConfigError` when it cannot be used."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    return parse_config({} if data is None else data, str(path))
+
+
+def _explain(fault: Any, where: str) -> str:
+    steps = [str(step) for step in fault["loc"]]
+    key = ".".join(steps) or "(top level)"
+    if fault["type"] == "extra_forbidden":
+        return f"{where}: {key} is not a known key; remove it or check its spelling{_neighbours(steps)}"
+    if fault["type"] == "missing":
+        return f"{where}: {key} is missing and has no default"
+    return f"{where}: {key} = {fault['input']!r} is not allowed: {fault['msg']}"
+
+
+def _neighbours(steps: list[str]) -> str:
+    model: Any = Config
+    for step in steps[:-1]:
+        if step in ("embedded", "hub", "trained"):
+            choices = {"embedded": EmbeddedCheckpoint, "hub": HubCheckpoint, "trained": TrainedCheckpoint}
+            model = choices[step]
+        elif step in model.model_fields:
+            model = model.model_fields[step].annotation
+        if not hasattr(model, "model_fields"):
+            return ""
+    return f" (known here: {', '.join(model.model_fields)})"

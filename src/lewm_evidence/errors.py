@@ -1,0 +1,45 @@
+"""Errors a person can act on.
+
+EvidenceError
+├── ConfigError          the configuration cannot be used
+├── CheckpointError      a checkpoint is missing, altered or of another shape than promised
+├── StageError           a stage cannot produce its result from these inputs
+│   └── GateError        the result exists but does not hold what evidence must hold
+├── ProbeError           a viewer does not show what the records say
+└── BundleError          a bundle cannot be made or read
+    └── RefusedError     a bundle was read and is not exactly what was sealed
+
+Every message says what was wrong, where, and what to do.
+"""
+
+
+class EvidenceError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class ConfigError(EvidenceError):
+    """The configuration cannot be used."""
+
+
+class CheckpointError(EvidenceError):
+    """A checkpoint is missing, altered, or of another shape than promised."""
+
+
+class StageError(EvidenceError):
+    """A stage cannot produce its result from these inputs."""
+
+
+class GateError(StageError):
+    """The result exists but does not hold what evidence must hold."""
+
+
+class ProbeError(EvidenceError):
+    """A viewer does not show what the records say."""
+
+
+class BundleError(EvidenceError):
+    """A bundle cannot be made or read."""
+
+
+class RefusedError(BundleError):
+    """A bundle was read and is not exactly what was sealed."""
