@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import example_runs
 import pytest
 
+import example_runs
 from lewm_evidence.records import FinishedRun
 
 
