@@ -2,6 +2,7 @@
 
 EvidenceError
 ├── ConfigError          the configuration cannot be used
+├── InputError           a function was given an argument it cannot work with (also a ValueError)
 ├── CheckpointError      a checkpoint is missing, altered or of another shape than promised
 ├── StageError           a stage cannot produce its result from these inputs
 │   └── GateError        the result exists but does not hold what evidence must hold
@@ -19,6 +20,10 @@ class EvidenceError(Exception):
 
 class ConfigError(EvidenceError):
     """The configuration cannot be used."""
+
+
+class InputError(EvidenceError, ValueError):
+    """A function was given an argument it cannot work with."""
 
 
 class CheckpointError(EvidenceError):
