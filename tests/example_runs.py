@@ -18,9 +18,7 @@ STEPS_PER_DECISION = EXECUTED * FRAMESKIP
 ENV_STEPS = DECISIONS * STEPS_PER_DECISION
 ITERATIONS, ELITES, PER_SOURCE, LATENT = 4, 5, 4, 8
 EPISODES = 6
-TEE = np.array(
-    [[-60, 0], [60, 0], [60, 30], [15, 30], [15, 120], [-15, 120], [-15, 30], [-60, 30]], dtype=np.float64
-)
+TEE = np.array([[-60, 0], [60, 0], [60, 30], [15, 30], [15, 120], [-15, 120], [-15, 30], [-60, 30]], dtype=np.float64)
 SIZE = 224
 METHODS = {"lewm": 60.0, "random": 190.0, "noop": 170.0}
 
@@ -79,17 +77,11 @@ def state_at(step: float) -> NDArray[np.float64]:
     push = np.clip((share - 0.25) / 0.75, 0, 1)
     block = np.array([180.0, 330.0]) + push * np.array([80.0, -75.0])
     angle = -0.4 + push * (np.pi / 4 + 0.4)
-    agent = (
-        np.array([80.0, 440.0])
-        + min(share / 0.25, 1) * np.array([60.0, -65.0])
-        + push * np.array([75.0, -70.0])
-    )
+    agent = np.array([80.0, 440.0]) + min(share / 0.25, 1) * np.array([60.0, -65.0]) + push * np.array([75.0, -70.0])
     return np.concatenate([agent, block, [angle], [0.0, 0.0]])
 
 
-def picture(
-    state: NDArray[np.float64], goal: NDArray[np.float64] | None = None, size: int = SIZE
-) -> NDArray[np.uint8]:
+def picture(state: NDArray[np.float64], goal: NDArray[np.float64] | None = None, size: int = SIZE) -> NDArray[np.uint8]:
     """Returns a drawing uint8 (size, size, 3) of a state, roughly in the simulator's colours."""
     image = Image.new("RGB", (size, size), "white")
     draw = ImageDraw.Draw(image)

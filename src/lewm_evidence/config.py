@@ -103,7 +103,8 @@ class Gate(_Model):
     """What must hold, or `evidence` fails."""
 
     lewm_minus_random_px: float = Field(
-        -50.0, description="bound on the upper 95 % limit of (LeWM - random) final error over the paired starts"
+        -50.0,
+        description="bound on the upper 95 % limit of (LeWM - random) final error over the paired starts",
     )
 
 
@@ -144,9 +145,9 @@ class Config(_Model):
     """Everything `snakemake evidence` needs to know."""
 
     schema_version: Literal[1] = Field(1, description="version of this file's layout")
-    checkpoint: Annotated[
-        EmbeddedCheckpoint | HubCheckpoint | TrainedCheckpoint, Field(discriminator="source")
-    ] = Field(default_factory=EmbeddedCheckpoint, description="what evidence is made about")
+    checkpoint: Annotated[EmbeddedCheckpoint | HubCheckpoint | TrainedCheckpoint, Field(discriminator="source")] = (
+        Field(default_factory=EmbeddedCheckpoint, description="what evidence is made about")
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes CUDA where present, else CPU")
     threads: Positive = Field(1, description="torch threads per job; more is slower on a busy machine")
     showcase: Showcase = Field(default_factory=Showcase, description="one episode in full")
@@ -154,6 +155,13 @@ class Config(_Model):
     gate: Gate = Field(default_factory=Gate, description="what must hold")
     collect: Collect = Field(default_factory=Collect, description="training data; only for source trained")
     train: Train = Field(default_factory=Train, description="training; only for source trained")
+
+
+_SOURCES: dict[Any, Any] = {
+    "embedded": EmbeddedCheckpoint,
+    "hub": HubCheckpoint,
+    "trained": TrainedCheckpoint,
+}
 
 
 def parse_config(data: Any, where: str = "config") -> Config:
@@ -176,23 +184,22 @@ def load_config(path: Path) -> Config:
 
 
 def _explain(fault: Any, where: str) -> str:
-    steps = [str(step) for step in fault["loc"]]
+    # pydantic puts the chosen source into the path of a checkpoint's fields; a reader of the file knows no such key.
+    steps = [str(step) for place, step in enumerate(fault["loc"]) if not (place == 1 and step in _SOURCES)]
     key = ".".join(steps) or "(top level)"
     if fault["type"] == "extra_forbidden":
-        return f"{where}: {key} is not a known key; remove it or check its spelling{_neighbours(steps)}"
+        known = ", ".join(_model_at(fault["loc"][:-1]).model_fields)
+        return f"{where}: {key} is not a known key; remove it or check its spelling (known here: {known})"
     if fault["type"] == "missing":
         return f"{where}: {key} is missing and has no default"
     return f"{where}: {key} = {fault['input']!r} is not allowed: {fault['msg']}"
 
 
-def _neighbours(steps: list[str]) -> str:
+def _model_at(place: tuple[Any, ...]) -> type[BaseModel]:
     model: Any = Config
-    for step in steps[:-1]:
-        if step in ("embedded", "hub", "trained"):
-            choices = {"embedded": EmbeddedCheckpoint, "hub": HubCheckpoint, "trained": TrainedCheckpoint}
-            model = choices[step]
-        elif step in model.model_fields:
-            model = model.model_fields[step].annotation
-        if not hasattr(model, "model_fields"):
-            return ""
-    return f" (known here: {', '.join(model.model_fields)})"
+    for step in place:
+        model = _SOURCES.get(step) or model.model_fields[step].annotation
+        if step == "checkpoint":
+            model = Config  # the source that follows in `place` says which of the three it is
+    found: type[BaseModel] = model
+    return found

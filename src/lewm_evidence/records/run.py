@@ -90,25 +90,23 @@ class Run:
         """Records a picture, uint8 (H, W, 3), as `frames/<tag>/<step>.png`."""
         from PIL import Image as Png
 
-        path = self.path / "frames" / tag / f"{step:05d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Png.fromarray(pixels).save(path, format="PNG")
         height, width = pixels.shape[:2]
-        self._record(Image, tag=tag, step=step, path=self._name(path), width=width, height=height)
+        name = f"frames/{tag}/{step:05d}.png"
+        record = self._checked(Image, tag=tag, step=step, path=name, width=width, height=height)
+        Png.fromarray(pixels).save(self._place(name), format="PNG")
+        self._append("records.jsonl", record)
 
     def arrays(self, tag: str, values: "Mapping[str, NDArray[Any]]", step: int = 0) -> None:
         """Records named arrays as `arrays/<tag>/<step>.safetensors`."""
         import numpy as np
         from safetensors.numpy import save
 
-        path = self.path / "arrays" / tag / f"{step:05d}.safetensors"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(save({name: np.ascontiguousarray(value) for name, value in values.items()}))
-        self._record(Arrays, tag=tag, step=step, path=self._name(path))
+        path = f"arrays/{tag}/{step:05d}.safetensors"
+        record = self._checked(Arrays, tag=tag, step=step, path=path)
+        self._place(path).write_bytes(save({name: np.ascontiguousarray(value) for name, value in values.items()}))
+        self._append("records.jsonl", record)
 
-    def timing(
-        self, tag: str, value: float, step: int = 0, unit: Literal["s", "1/s", "bytes", "count"] = "s"
-    ) -> None:
+    def timing(self, tag: str, value: float, step: int = 0, unit: Literal["s", "1/s", "bytes", "count"] = "s") -> None:
         """Records a measurement of this machine, apart from the results."""
         self._append("timing.jsonl", self._checked(Timing, tag=tag, step=step, value=float(value), unit=unit))
 
@@ -152,8 +150,10 @@ class Run:
             stream.close()
         self._streams.clear()
 
-    def _name(self, path: Path) -> str:
-        return path.relative_to(self.path).as_posix()
+    def _place(self, name: str) -> Path:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
 
     def _record(self, model: Any, **fields: Any) -> None:
         self._append("records.jsonl", self._checked(model, **fields))

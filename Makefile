@@ -1,0 +1,50 @@
+# Every chore is one short target; `make help` lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+CORES ?= 4
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: help setup evidence test test-slow check format generated lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+setup: $(READY) ## Make .venv from the hash-locked requirements
+
+$(READY): requirements/cpu.txt requirements/public.txt pyproject.toml scripts/setup
+	@scripts/setup $(PYTHON)
+
+evidence: $(READY) ## Run the whole pipeline on the embedded checkpoint
+	@$(BIN)/snakemake --cores $(CORES) evidence
+
+test: $(READY) ## Run the tests that need no extra component
+	@$(BIN)/pytest -m "not slow and not slurm and not browser and not nix and not workers and not gpu"
+
+test-slow: $(READY) ## Run the slow tests (minutes of CPU)
+	@$(BIN)/pytest -m slow
+
+check: $(READY) ## Check format, lint and types
+	@$(BIN)/ruff format --check src tests
+	@$(BIN)/ruff check src tests
+	@$(BIN)/snakefmt --check Snakefile workflow/rules
+	@$(BIN)/mypy
+
+format: $(READY) ## Format the sources
+	@$(BIN)/ruff check --fix --select I src tests
+	@$(BIN)/ruff format src tests
+	@$(BIN)/snakefmt Snakefile workflow/rules
+
+generated: $(READY) ## Write config.yaml and the JSON schemas from the models
+	@$(BIN)/python -m lewm_evidence.generate
+
+lock: ## Resolve the hash-locked requirements anew (needs uv; see docs/dependencies.md)
+	@scripts/lock
+
+clean: ## Remove runs, bundles and Snakemake's state; keeps .venv
+	@rm -rf runs evidence .snakemake

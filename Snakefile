@@ -1,0 +1,26 @@
+"""From a pinned LeWorldModel checkpoint to a sealed bundle: `snakemake --cores 4 evidence`."""
+
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+# A file given with --configfile is used instead: it names what differs from the models' defaults.
+if not workflow.configfiles:
+
+    configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+rule evidence:
+    """Everything: the sealed and verified bundle (the default target)."""
+    input:
+        PLAN["verify"].manifest,
+
+
+include: "workflow/rules/checkpoint.smk"
+include: "workflow/rules/episodes.smk"
+include: "workflow/rules/views.smk"
+include: "workflow/rules/bundle.smk"

@@ -1,0 +1,99 @@
+"""The DAG as data: from a configuration to the spec and key of every stage, at parse time, without torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lewm_evidence.canonical import canonical_json
+from lewm_evidence.config import Config
+from lewm_evidence.keys import PACKAGE, device_class, import_closure, resolved_versions
+from lewm_evidence.records.manifest import MANIFEST
+from lewm_evidence.records.run import run_key
+from lewm_evidence.records.schema import Spec
+
+# Stages whose result depends on where tensors live.
+_ON_DEVICE = {"train", "showcase", "evaluate"}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run that the DAG will make.
+
+    Attributes:
+        spec: what its key is made of.
+        key: its run key.
+        runs: the folder that holds all runs.
+    """
+
+    spec: Spec
+    key: str
+    runs: Path
+
+    @property
+    def name(self) -> str:
+        """`<stage>/<key>`."""
+        return f"{self.spec.stage}/{self.key}"
+
+    @property
+    def path(self) -> Path:
+        """The run directory."""
+        return self.runs / self.name
+
+    @property
+    def manifest(self) -> str:
+        """The only output that Snakemake knows of this run."""
+        return str(self.path / MANIFEST)
+
+    @property
+    def inputs(self) -> list[str]:
+        """The manifests this run waits for."""
+        return [str(self.runs / name / MANIFEST) for name in sorted(self.spec.inputs.values())]
+
+    @property
+    def spec_json(self) -> str:
+        """The spec as one line, for the job's command line."""
+        return canonical_json(self.spec.model_dump()).decode().rstrip("\n")
+
+
+def plan(config: Config, runs: Path = Path("runs")) -> dict[str, Planned]:
+    """Returns every stage by name, inputs before users; `seal` takes in those that evidence needs.
+
+    Raises `ConfigError` for a device this installation cannot use and `StageError` for a missing package.
+    """
+    made: dict[str, Planned] = {}
+
+    def add(stage: str, subset: dict[str, Any], **inputs: str) -> None:
+        closure = import_closure(f"{PACKAGE}.stages.{stage}")
+        on_device = stage in _ON_DEVICE
+        spec = Spec(
+            stage=stage,
+            config=subset,
+            code=closure.digest,
+            packages=resolved_versions(closure.packages),
+            device=device_class(config.device) if on_device else None,
+            precision="fp32" if on_device else None,
+            inputs={role: made[name].name for role, name in inputs.items()},
+        )
+        made[stage] = Planned(spec, run_key(spec), runs)
+
+    whole = config.model_dump(mode="json", exclude={"threads"})  # threads change how fast, never what
+    add("collect", whole["collect"])
+    add("train", whole["train"], data="collect")
+    checkpoint = "train"
+    if config.checkpoint.source != "trained":
+        checkpoint = "fetch"
+        add("fetch", whole["checkpoint"])
+    add("showcase", whole["showcase"], checkpoint=checkpoint)
+    add("evaluate", whole["evaluate"], checkpoint=checkpoint)
+    add("gate", whole["gate"], evaluate="evaluate")
+    shown = {checkpoint: checkpoint, "showcase": "showcase", "evaluate": "evaluate"}
+    add("render_tensorboard", {}, **shown)
+    add("render_rerun", {}, showcase="showcase")
+    add("probe_tensorboard", {}, render="render_tensorboard", **shown)
+    add("probe_rerun", {}, render="render_rerun", showcase="showcase")
+    judged = {"gate": "gate", "probe_tensorboard": "probe_tensorboard", "probe_rerun": "probe_rerun"}
+    add("report", {}, **{"checkpoint": checkpoint, "showcase": "showcase", "evaluate": "evaluate"}, **judged)
+    unused = set() if checkpoint == "train" else {"collect", "train"}
+    add("seal", {"config": whole}, **{stage: stage for stage in made if stage not in unused})
+    add("verify", {}, seal="seal")
+    return made

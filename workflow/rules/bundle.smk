@@ -1,0 +1,42 @@
+"""The bundle that leaves this machine.
+
+REQUIRED INPUTS: every run of the plan.
+OUTPUTS: `evidence/KEY/` with the bag, its deterministic archive and `bundle.json`; `runs/{seal,verify}/KEY/`.
+"""
+
+
+rule seal:
+    """Check every run against its manifest, then make the bag and its archive."""
+    input:
+        PLAN["seal"].inputs,
+    output:
+        manifest=PLAN["seal"].manifest,
+        bundle=f"evidence/{PLAN['seal'].key}/bundle.json",
+    log:
+        log_of("seal"),
+    benchmark:
+        benchmark_of("seal")
+    params:
+        command=command("seal"),
+    message:
+        "seal: bag and archive"
+    shell:
+        "{params.command} 2>&1 | tee -i {log:q}"
+
+
+rule verify:
+    """Read the bundle as a stranger would and refuse anything that is not exactly as sealed."""
+    input:
+        PLAN["verify"].inputs,
+    output:
+        PLAN["verify"].manifest,
+    log:
+        log_of("verify"),
+    benchmark:
+        benchmark_of("verify")
+    params:
+        command=command("verify"),
+    message:
+        "verify: the bundle as a stranger reads it"
+    shell:
+        "{params.command} 2>&1 | tee -i {log:q}"

@@ -1,0 +1,56 @@
+"""What every rule needs: the validated configuration, the plan made from it, and how a stage is started.
+
+A run's key, and with it its folder, is computed here, while Snakemake reads the rules and before anything runs.
+"""
+
+import shlex
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from lewm_evidence.config import parse_config
+from lewm_evidence.errors import EvidenceError
+from lewm_evidence.live import claim_folder
+from lewm_evidence.plan import plan
+
+try:
+    CONFIG = parse_config(config)
+    PLAN = plan(CONFIG)
+    if workflow.is_main_process:
+        claim_folder(Path(".snakemake"), sys.argv[1:])
+except EvidenceError as error:
+    raise WorkflowError(str(error))
+
+
+def log_of(stage):
+    """Console output of a stage; beside its records, never sealed."""
+    return str(PLAN[stage].path / "logs" / "console.log")
+
+
+def benchmark_of(stage):
+    """Snakemake's own measurement of a stage; beside its records, never sealed."""
+    return str(PLAN[stage].path / "logs" / "benchmark.tsv")
+
+
+def command(stage):
+    """The command line that runs a stage; its output is shown and kept."""
+    words = [sys.executable, "-m", f"lewm_evidence.stages.{stage}"]
+    words += ["--runs", "runs", "--threads", str(CONFIG.threads)]
+    return shlex.join([*words, "--spec", PLAN[stage].spec_json])
+
+
+def gpus(stage):
+    """How many GPUs a stage asks the scheduler for."""
+    return 1 if PLAN[stage].spec.device == "cuda" else 0
+
+
+def ended_with():
+    """The lines a person reads last: the bundle, its digest, what was shown, where to look."""
+    words = [sys.executable, "-m", "lewm_evidence.cli", "summary"]
+    return shlex.join([*words, f"evidence/{PLAN['seal'].key}"])
+
+
+onsuccess:
+    if workflow.is_main_process and Path(PLAN["verify"].manifest).exists():
+        shell(ended_with())

@@ -1,0 +1,95 @@
+"""What people look at, and proof that it opens.
+
+REQUIRED INPUTS: finished runs; the views are pure functions of their records.
+OUTPUTS: `runs/render_*/KEY/views/`, what the real viewers said in `runs/probe_*/KEY/`, `runs/report/KEY/views/report/`.
+"""
+
+
+rule render_tensorboard:
+    """Write TensorBoard event files from the records."""
+    input:
+        PLAN["render_tensorboard"].inputs,
+    output:
+        PLAN["render_tensorboard"].manifest,
+    log:
+        log_of("render_tensorboard"),
+    benchmark:
+        benchmark_of("render_tensorboard")
+    params:
+        command=command("render_tensorboard"),
+    message:
+        "render_tensorboard: records to event files"
+    shell:
+        "{params.command} 2>&1 | tee -i {log:q}"
+
+
+rule render_rerun:
+    """Write a Rerun recording of the showcase from its records."""
+    input:
+        PLAN["render_rerun"].inputs,
+    output:
+        PLAN["render_rerun"].manifest,
+    log:
+        log_of("render_rerun"),
+    benchmark:
+        benchmark_of("render_rerun")
+    params:
+        command=command("render_rerun"),
+    message:
+        "render_rerun: records to a recording"
+    shell:
+        "{params.command} 2>&1 | tee -i {log:q}"
+
+
+rule probe_tensorboard:
+    """Start the real TensorBoard and ask it for every run, tag and point."""
+    input:
+        PLAN["probe_tensorboard"].inputs,
+    output:
+        PLAN["probe_tensorboard"].manifest,
+    log:
+        log_of("probe_tensorboard"),
+    benchmark:
+        benchmark_of("probe_tensorboard")
+    params:
+        command=command("probe_tensorboard"),
+    message:
+        "probe_tensorboard: does TensorBoard show every point?"
+    shell:
+        "{params.command} 2>&1 | tee -i {log:q}"
+
+
+rule probe_rerun:
+    """Verify the recording with the real Rerun and read every value back."""
+    input:
+        PLAN["probe_rerun"].inputs,
+    output:
+        PLAN["probe_rerun"].manifest,
+    log:
+        log_of("probe_rerun"),
+    benchmark:
+        benchmark_of("probe_rerun")
+    params:
+        command=command("probe_rerun"),
+    message:
+        "probe_rerun: does Rerun show every value?"
+    shell:
+        "{params.command} 2>&1 | tee -i {log:q}"
+
+
+rule report:
+    """One self-contained page of numbers and pictures."""
+    input:
+        PLAN["report"].inputs,
+    output:
+        PLAN["report"].manifest,
+    log:
+        log_of("report"),
+    benchmark:
+        benchmark_of("report")
+    params:
+        command=command("report"),
+    message:
+        "report: one page"
+    shell:
+        "{params.command} 2>&1 | tee -i {log:q}"
