@@ -1,0 +1,1 @@
+"""Records to pictures: pure functions from finished runs to what viewers open."""

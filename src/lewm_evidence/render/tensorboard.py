@@ -1,0 +1,221 @@
+"""Records to TensorBoard event files whose bytes depend on the records alone.
+
+TensorBoard's own writers put the clock, the host and the process id into file names and contents. Here the
+protocol buffers are filled and framed directly: fixed file name, wall time from the step, deterministic
+serialisation. Neither torch nor TensorFlow is needed.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from tensorboard.compat.proto import types_pb2
+from tensorboard.compat.proto.event_pb2 import Event as TfEvent
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.custom_scalar import metadata as layout_metadata
+from tensorboard.plugins.histogram.summary_v2 import histogram_pb
+from tensorboard.plugins.image import metadata as image_metadata
+from tensorboard.plugins.scalar import metadata as scalar_metadata
+from tensorboard.plugins.text.summary_v2 import text_pb
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from lewm_evidence.errors import StageError
+from lewm_evidence.records.finished import FinishedRun
+from lewm_evidence.records.schema import Event, Histogram, Image, Record, Scalar, Text
+
+FILE_NAME = "events.out.tfevents.0000000000.evidence"
+# Step s is shown at second s of 1970, so that nobody takes it for a time that was measured.
+EPOCH = 0.0
+
+# Charts of the custom-scalars page, by stage: title and the tags (regular expressions) drawn into it.
+LAYOUT: dict[str, dict[str, list[str]]] = {
+    "showcase": {
+        "Cost of the shown candidates": [r"showcase/cost/(best|mean|max)$"],
+        "Elite cost over CEM iterations": [r"showcase/cem/elite_cost_(mean|min)$"],
+        "Distance to the goal (px)": [r"showcase/error_px$"],
+        "Latent distance and prediction error": [r"showcase/(latent_distance|prediction_error)$"],
+    },
+    "evaluate": {"Final error per episode (px)": [r"evaluate/(lewm|random|noop)/final_error_px$"]},
+    "train": {
+        "Loss": [r"train/(loss|prediction_loss|sigreg)$"],
+        "Validation": [r"train/(val_prediction|val_copy)$"],
+    },
+}
+
+
+class Series(NamedTuple):
+    """What TensorBoard must show: `points` values of one `kind` under `tag` in `run`."""
+
+    run: str
+    tag: str
+    kind: str
+    points: int
+
+
+class EventWriter:
+    """Writes one event file, below `folder`, that is complete after every call and can be watched.
+
+    The faster of TensorBoard's two readers drops what does not come later than the value before it. A value
+    whose step is not larger than the last one of its tag therefore opens a second series, `<tag>#2`, and so on.
+
+    Attributes:
+        kinds: kind by tag, in the order of first appearance.
+        points: number of points by tag.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = (folder / FILE_NAME).open("wb")
+        self._records = RecordWriter(self._file)
+        self._last_step: dict[str, int] = {}
+        self.kinds: dict[str, str] = {}
+        self.points: dict[str, int] = {}
+        self._write(TfEvent(wall_time=EPOCH, file_version="brain.Event:2"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def scalar(self, tag: str, value: float, step: int) -> None:
+        """Writes one number, as float32: the only kind of scalar that both of TensorBoard's readers show."""
+        tensor = TensorProto(dtype=types_pb2.DT_FLOAT, float_val=[value])
+        metadata = scalar_metadata.create_summary_metadata(display_name=None, description=None)
+        self._add(tag, "scalar", step, Summary.Value(tensor=tensor, metadata=metadata))
+
+    def histogram(self, tag: str, values: Iterable[float], step: int) -> None:
+        """Writes a sample, binned into 30 buckets of equal width."""
+        self._add(tag, "histogram", step, histogram_pb(tag, list(values)).value[0])
+
+    def text(self, tag: str, markdown: str, step: int) -> None:
+        """Writes markdown."""
+        self._add(tag, "text", step, text_pb(tag, markdown).value[0])
+
+    def image(self, tag: str, png: bytes, width: int, height: int, step: int) -> None:
+        """Writes one picture of `width` by `height` pixels from its PNG file's bytes."""
+        content = [str(width).encode(), str(height).encode(), png]
+        metadata = image_metadata.create_summary_metadata(display_name=None, description=None)
+        self._add(tag, "image", step, Summary.Value(tensor=_strings(content), metadata=metadata))
+
+    def layout(self, title: str, charts: Mapping[str, list[str]]) -> None:
+        """Writes the custom-scalars page: a category `title` with a line chart for each title and its tags."""
+        rows = [
+            layout_pb2.Chart(title=name, multiline=layout_pb2.MultilineChartContent(tag=tags))
+            for name, tags in charts.items()
+        ]
+        page = layout_pb2.Layout(category=[layout_pb2.Category(title=title, chart=rows)])
+        tensor = _strings([page.SerializeToString(deterministic=True)], scalar=True)
+        value = Summary.Value(
+            tag=layout_metadata.CONFIG_SUMMARY_TAG,
+            tensor=tensor,
+            metadata=layout_metadata.create_summary_metadata(),
+        )
+        self._write(TfEvent(wall_time=EPOCH, summary=Summary(value=[value])))
+
+    def _add(self, tag: str, kind: str, step: int, value: Any) -> None:
+        name = self._place(tag, step)
+        if name not in self.kinds:
+            self.kinds[name] = kind
+        elif self.kinds[name] != kind:
+            raise StageError(
+                f"tag {tag!r} is recorded as {self.kinds[name]} and as {kind}; TensorBoard shows one kind per "
+                "tag, so give them different tags"
+            )
+        else:
+            value.ClearField("metadata")  # only the first value of a tag carries it
+        self.points[name] = self.points.get(name, 0) + 1
+        value.tag = name
+        self._write(TfEvent(wall_time=EPOCH + step, step=step, summary=Summary(value=[value])))
+
+    def _place(self, tag: str, step: int) -> str:
+        name, number = tag, 1
+        while step <= self._last_step.get(name, -1):
+            number += 1
+            name = f"{tag}#{number}"
+        self._last_step[name] = step
+        return name
+
+    def _write(self, event: Any) -> None:
+        self._records.write(event.SerializeToString(deterministic=True))
+        self._file.flush()
+
+
+def _strings(values: list[bytes], scalar: bool = False) -> Any:
+    dims = [] if scalar else [TensorShapeProto.Dim(size=len(values))]
+    return TensorProto(dtype=types_pb2.DT_STRING, tensor_shape=TensorShapeProto(dim=dims), string_val=values)
+
+
+def render(runs: Iterable[FinishedRun], logdir: Path) -> list[Series]:
+    """Writes the log directory for finished runs of different stages and returns what it must show.
+
+    Results go to the TensorBoard run `results/<stage>`, measurements of the machine to `timing/<stage>`.
+
+    Args:
+        runs: what to show.
+        logdir: the folder to open with TensorBoard, created if need be.
+
+    Returns:
+        One row per run and tag, in the order written.
+
+    Raises:
+        StageError: when one tag carries two kinds of records.
+    """
+    return [series for run in runs for series in _render_run(run, logdir)]
+
+
+def _render_run(run: FinishedRun, logdir: Path) -> Iterator[Series]:
+    stage = run.manifest.stage
+    with EventWriter(logdir / "results" / stage) as writer:
+        for record in run.records():
+            write_record(writer, run, record)
+        charts = _charts(stage, writer.kinds)
+        if charts:
+            writer.layout(stage.capitalize(), charts)
+    yield from _rows(f"results/{stage}", writer)
+    with EventWriter(logdir / "timing" / stage) as writer:
+        for timing in run.timings():
+            writer.scalar(timing.tag, timing.value, timing.step)
+    yield from _rows(f"timing/{stage}", writer)
+
+
+def _rows(name: str, writer: EventWriter) -> Iterator[Series]:
+    return (Series(name, tag, kind, writer.points[tag]) for tag, kind in writer.kinds.items())
+
+
+def _charts(stage: str, tags: Iterable[str]) -> dict[str, list[str]]:
+    # Only charts of which something was recorded: an empty one looks like a fault.
+    charts = LAYOUT.get(stage, {}).items()
+    names = list(tags)
+    return {
+        title: patterns
+        for title, patterns in charts
+        if any(re.match(pattern, name) for pattern in patterns for name in names)
+    }
+
+
+def write_record(writer: EventWriter, run: FinishedRun, record: Record) -> None:
+    """Writes one record of `run`; events become tables below `events/`, arrays are not shown."""
+    if isinstance(record, Scalar):
+        writer.scalar(record.tag, record.value, record.step)
+    elif isinstance(record, Histogram):
+        writer.histogram(record.tag, record.values, record.step)
+    elif isinstance(record, Text):
+        writer.text(record.tag, record.text, record.step)
+    elif isinstance(record, Image):
+        png = (run.path / record.path).read_bytes()
+        writer.image(record.tag, png, record.width, record.height, record.step)
+    elif isinstance(record, Event):
+        writer.text(f"events/{record.tag}", _table(record), record.step)
+
+
+def _table(event: Event) -> str:
+    rows = "".join(f"\n| {name} | {value} |" for name, value in event.fields.items())
+    return f"| field | value |\n|---|---|{rows}"
