@@ -1,0 +1,167 @@
+"""Writing a BagIt 1.0 bag (RFC 8493) of finished runs. Equal runs give equal bytes: no clock, no host.
+
+bagit.txt  bag-info.txt  manifest-sha256.txt  tagmanifest-sha256.txt
+data/index.json                    which run is what, see `documents.Index`
+data/config.json                   the whole configuration the runs were planned from
+data/requirements/*.txt            the package locks
+data/runs/<stage>/<key>/…          every file of a run but local ones
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lewm_evidence import __version__
+from lewm_evidence.canonical import canonical_json, sha256_bytes
+from lewm_evidence.errors import BundleError, RefusedError, StageError
+from lewm_evidence.records.finished import FinishedRun
+from lewm_evidence.records.manifest import MANIFEST, Manifest
+from lewm_evidence.seal.documents import Index, SealedRun, bundle_digest
+from lewm_evidence.seal.names import Names
+from lewm_evidence.seal.runs import SPEC, compare_files, compare_identity, parse_manifest, sealable_files
+from lewm_evidence.seal.tree import Stored, blocks, open_plain
+
+DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
+PAYLOAD_MANIFEST = "manifest-sha256.txt"
+TAG_MANIFEST = "tagmanifest-sha256.txt"
+# What the tag manifest lists.
+TAG_FILES = ("bag-info.txt", "bagit.txt", PAYLOAD_MANIFEST)
+INDEX, CONFIG, LOCKS, RUNS = "data/index.json", "data/config.json", "data/requirements", "data/runs"
+
+
+class _Writer:
+    """A bag being written; remembers digest and size of every payload file."""
+
+    def __init__(self, bag: Path) -> None:
+        self.bag = bag
+        self.payload: dict[str, Stored] = {}
+        self._names = Names()
+
+    def put(self, name: str, data: bytes) -> None:
+        with self._create(name) as file:
+            file.write(data)
+        self.payload[name] = Stored(sha256_bytes(data), len(data))
+
+    def copy(self, source: Path, name: str) -> Stored:
+        """Copies a plain file and returns what was copied, hashed from the same bytes."""
+        digest, size = hashlib.sha256(), 0
+        with open_plain(source) as original, self._create(name) as file:
+            for block in blocks(original):
+                digest.update(block)
+                size += file.write(block)
+        self.payload[name] = Stored(digest.hexdigest(), size)
+        return self.payload[name]
+
+    def _create(self, name: str) -> Any:
+        if fault := self._names.fault(name):
+            raise BundleError(f"{name!r} cannot be sealed: {fault}; rename it where it is made")
+        path = self.bag / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("xb")
+
+
+def write_bag(
+    bag: Path,
+    runs: Mapping[str, FinishedRun],
+    config: Mapping[str, Any],
+    locks: Iterable[Path] = (),
+    bagging_date: str | None = None,
+) -> Index:
+    """Writes the bag of `runs` to the new folder `bag` and returns its index.
+
+    Every file is hashed while it is copied and compared with its run's manifest, the result digest is computed
+    again from these, and the key from `spec.json`.
+
+    Args:
+        bag: must not exist; nothing is left there on failure.
+        runs: finished runs by the name they are known by.
+        config: the whole resolved configuration.
+        locks: package locks to put beside it.
+        bagging_date: `YYYY-MM-DD` for `bag-info.txt`; without it the bag holds no date.
+
+    Raises:
+        BundleError: naming the first file that is not as it was when its run finished.
+    """
+    try:
+        bag.mkdir(parents=True)
+    except FileExistsError as error:
+        raise BundleError(f"{bag} exists already; a bag is written to a new folder") from error
+    try:
+        return _fill(_Writer(bag), runs, config, locks, bagging_date)
+    except BaseException:
+        shutil.rmtree(bag)
+        raise
+
+
+def _fill(
+    out: _Writer,
+    runs: Mapping[str, FinishedRun],
+    config: Mapping[str, Any],
+    locks: Iterable[Path],
+    bagging_date: str | None,
+) -> Index:
+    sealed = {name: _copy_run(out, runs[name]) for name in sorted(runs)}
+    index = Index(result_digest=bundle_digest(sealed), runs=sealed)
+    out.put(INDEX, canonical_json(index.model_dump()))
+    out.put(CONFIG, canonical_json(dict(config)))
+    for lock in locks:
+        out.copy(lock, f"{LOCKS}/{lock.name}")
+    _write_tag_files(out, bagging_date)
+    return index
+
+
+def _copy_run(out: _Writer, run: FinishedRun) -> SealedRun:
+    where = run.path.as_posix()
+    try:
+        with open_plain(run.path / MANIFEST) as file:
+            data = file.read()
+        manifest = parse_manifest(data, f"{where}/{MANIFEST}")
+        sealed = SealedRun(stage=manifest.stage, key=manifest.key, result_digest=manifest.result_digest)
+        if f"{RUNS}/{run.name}" != sealed.folder:
+            raise BundleError(f"{where}/{MANIFEST}: is the manifest of {manifest.stage}/{manifest.key}")
+        if f"{sealed.folder}/{MANIFEST}" not in out.payload:
+            _copy_files(out, run.path, manifest, sealed.folder)
+            out.put(f"{sealed.folder}/{MANIFEST}", data)
+    except FileNotFoundError as error:
+        raise BundleError(f"{error.filename} is missing; is the run finished? Make it again") from error
+    except (RefusedError, StageError) as error:
+        raise BundleError(f"{error}\nNothing was sealed. Remove {where} and run its stage again.") from error
+    return sealed
+
+
+def _copy_files(out: _Writer, run: Path, manifest: Manifest, folder: str) -> None:
+    found = {name: out.copy(run / name, f"{folder}/{name}") for name in sealable_files(run)}
+    compare_files(manifest, found, run.as_posix())
+    # The copy, not the original: it is what was hashed.
+    name = folder.removeprefix(f"{RUNS}/")
+    compare_identity(manifest, (out.bag / folder / SPEC).read_bytes(), name, run.as_posix())
+
+
+def _write_tag_files(out: _Writer, bagging_date: str | None) -> None:
+    info = {
+        "Bag-Software-Agent": f"lewm-evidence {__version__}",
+        "Payload-Oxum": oxum(out.payload),
+    }
+    if bagging_date is not None:
+        info["Bagging-Date"] = bagging_date
+    tags = {
+        "bag-info.txt": "".join(f"{label}: {info[label]}\n" for label in sorted(info)).encode(),
+        "bagit.txt": DECLARATION,
+        PAYLOAD_MANIFEST: manifest_text({name: file.sha256 for name, file in out.payload.items()}),
+    }
+    digests = {name: sha256_bytes(data) for name, data in tags.items()}
+    for name, data in (tags | {TAG_MANIFEST: manifest_text(digests)}).items():
+        with (out.bag / name).open("xb") as file:
+            file.write(data)
+
+
+def oxum(payload: Mapping[str, Stored]) -> str:
+    """Returns the `Payload-Oxum` of a payload: bytes, a dot, number of files."""
+    return f"{sum(file.size for file in payload.values())}.{len(payload)}"
+
+
+def manifest_text(digests: Mapping[str, str]) -> bytes:
+    """Returns a BagIt manifest: one line `<sha256>  <path>` a file, sorted by the bytes of the path."""
+    return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests, key=str.encode)).encode()
