@@ -1,0 +1,98 @@
+"""Child processes that never outlive the probe."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from lewm_evidence.errors import ProbeError
+
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_GRACE = 5.0
+
+
+@contextmanager
+def child(command: Sequence[str | Path], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Runs `command` in a process group of its own and ends the whole group on the way out.
+
+    That holds after an exception, Ctrl-C and SIGTERM; on Linux the child also dies when this process is killed.
+
+    Args:
+        command: program and arguments.
+        log: file that takes the child's output, overwritten.
+
+    Raises:
+        ProbeError: when the program cannot be started.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        try:
+            process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_die_with_parent if _LIBC else None,  # noqa: PLW1509 - a probe has one thread
+            )
+        except OSError as error:
+            raise ProbeError(f"{command[0]} cannot be started: {error.strerror}; is it installed?") from error
+    try:
+        yield process
+    finally:
+        _end(process)
+
+
+def _die_with_parent() -> None:
+    if _LIBC:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(_GRACE)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        # Also what the child left behind in its group, and the child itself if a second Ctrl-C came.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def last_lines(log: Path, count: int = 5) -> str:
+    """Returns the last lines of a log for an error message."""
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return "\n".join(lines[-count:]) or "(it printed nothing)"
+
+
+def listens(group: int, port: int) -> bool | None:
+    """Says whether a process of `group`, and no other, listens on `127.0.0.1:port`; `None` if unknown here.
+
+    Read from `/proc`, so known on Linux only.
+    """
+    table = Path("/proc/net/tcp")
+    if not table.exists():
+        return None
+    rows = [line.split() for line in table.read_text().splitlines()[1:]]
+    listening = [row for row in rows if row[3] == "0A" and row[1] in _addresses(port)]
+    return bool(listening) and {f"socket:[{row[9]}]" for row in listening} <= set(_sockets(group))
+
+
+def _addresses(port: int) -> set[str]:
+    return {f"{host}:{port:04X}" for host in ("0100007F", "00000000")}  # 127.0.0.1 and any, little-endian
+
+
+def _sockets(group: int) -> Iterator[str]:
+    for folder in Path("/proc").glob("[0-9]*"):
+        # Processes come and go, and those of other users are closed to us.
+        with suppress(OSError):
+            if os.getpgid(int(folder.name)) == group:
+                yield from (str(entry.readlink()) for entry in (folder / "fd").iterdir())
