@@ -103,7 +103,7 @@ class Run:
 
         path = f"arrays/{tag}/{step:05d}.safetensors"
         record = self._checked(Arrays, tag=tag, step=step, path=path)
-        self._place(path).write_bytes(save({name: np.ascontiguousarray(value) for name, value in values.items()}))
+        self._place(path).write_bytes(save({name: np.asarray(value, order="C") for name, value in values.items()}))
         self._append("records.jsonl", record)
 
     def timing(self, tag: str, value: float, step: int = 0, unit: Literal["s", "1/s", "bytes", "count"] = "s") -> None:
