@@ -130,6 +130,7 @@ class Train(_Model):
     channels: list[Positive] = Field([24, 32, 48, 64], description="of the convolution encoder's stages")
     history: Positive = Field(3, description="frames the predictor sees; paper 3")
     frameskip: Positive = Field(5, description="environment steps per action block; paper 5")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="of the predictor; paper 0.1")
     learning_rate: Annotated[float, Field(gt=0)] = Field(1e-3, description="AdamW peak; paper 5e-5")
     weight_decay: Annotated[float, Field(ge=0)] = Field(1e-3, description="AdamW; paper 1e-3")
     warmup: Annotated[int, Field(ge=0)] = Field(100, description="steps of linear warm-up, then cosine to zero")
@@ -139,6 +140,15 @@ class Train(_Model):
     sigreg_knots: Annotated[int, Field(ge=3)] = Field(17, description="quadrature points; paper 17")
     record_every: Positive = Field(50, description="steps between records")
     checkpoint_every: Positive = Field(250, description="steps between resume points")
+    min_embedding_std: Annotated[float, Field(ge=0)] = Field(
+        0.5, description="gate: spread of held-out latents per dimension; near 0 when training collapsed"
+    )
+    max_prediction_ratio: Annotated[float, Field(gt=0)] = Field(
+        0.5, description="gate: held-out prediction error over that of predicting no change"
+    )
+    min_probe_r2: float = Field(
+        0.7, description="gate: worst held-out R^2 of agent and block position read linearly from latents"
+    )
 
 
 class Config(_Model):

@@ -1,0 +1,1 @@
+"""Training from scripted episodes: windows, measures of a latent space, resume points."""
