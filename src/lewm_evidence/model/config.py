@@ -236,6 +236,4 @@ def _only(data: dict[str, Any], known: set[str], name: str, where: str) -> None:
 
 def _is(value: Any, expected: Any, name: str, where: str) -> None:
     if value != expected or type(value) is not type(expected):
-        raise CheckpointError(
-            f"{where}: {name} must be {expected!r}, got {value!r}; this model is not supported"
-        )
+        raise CheckpointError(f"{where}: {name} must be {expected!r}, got {value!r}; this model is not supported")

@@ -123,9 +123,7 @@ class LeWM(nn.Module):
             actions: z-scored action blocks, (S, T, A).
         """
         if actions.ndim != 3 or actions.shape[-1] != self.config.action_block_dim:
-            raise InputError(
-                f"actions must be (S, T, {self.config.action_block_dim}), got {tuple(actions.shape)}"
-            )
+            raise InputError(f"actions must be (S, T, {self.config.action_block_dim}), got {tuple(actions.shape)}")
         history = self.config.history
         z = z0.reshape(1, 1, -1).expand(len(actions), -1, -1)
         encoded = self.action_encoder(actions)
@@ -178,6 +176,8 @@ def check_state_dict(state_dict: Mapping[str, Tensor], expected: Mapping[str, Te
                 f"{name} must be {wanted.dtype} {tuple(wanted.shape)}, "
                 f"got {tensor.dtype} {tuple(tensor.shape)}; the checkpoint is of another model"
             )
+        if tensor.layout != torch.strided:
+            raise CheckpointError(f"{name} must be a dense tensor, got {tensor.layout}")
         if not torch.isfinite(tensor).all():
             raise CheckpointError(f"{name} holds NaN or infinite values; the checkpoint is damaged")
 
@@ -209,9 +209,7 @@ class _Projector(nn.Module):
 
     def __init__(self, size: int, hidden: int, dim: int) -> None:
         super().__init__()
-        self.net = nn.Sequential(
-            nn.Linear(size, hidden), nn.BatchNorm1d(hidden), nn.GELU(), nn.Linear(hidden, dim)
-        )
+        self.net = nn.Sequential(nn.Linear(size, hidden), nn.BatchNorm1d(hidden), nn.GELU(), nn.Linear(hidden, dim))
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.net(x.flatten(0, -2))

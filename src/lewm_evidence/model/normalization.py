@@ -73,9 +73,7 @@ class Normalization(BaseModel):
 
     def _statistics(self, actions: Any) -> Any:
         if actions.shape[-1] != len(self.action_mean):
-            raise InputError(
-                f"actions must have shape (..., {len(self.action_mean)}), got {tuple(actions.shape)}"
-            )
+            raise InputError(f"actions must have shape (..., {len(self.action_mean)}), got {tuple(actions.shape)}")
         if isinstance(actions, torch.Tensor):
             return actions.new_tensor(self.action_mean), actions.new_tensor(self.action_std)
         kind = actions.dtype if np.issubdtype(actions.dtype, np.floating) else np.float64
