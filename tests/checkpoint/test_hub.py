@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save
 
+import reference
 from hub_server import REVISION, Hub, serve
 from lewm_evidence.checkpoint import load_checkpoint
 from lewm_evidence.checkpoint.hub import fetch_hub
@@ -93,6 +95,17 @@ def test_published_weights_become_safetensors(hub: Hub, tmp_path: Path) -> None:
     ]
     provenance = json.loads((tmp_path / "checkpoint" / "provenance.json").read_text())
     assert provenance == {"source": "hub", "repo": REPO, "revision": REVISION, "files": hub.sha256()}
+
+
+def test_the_official_model_arrives_in_parity(hub: Hub, tmp_path: Path) -> None:
+    """The official architecture, as published, gives the recorded costs after the fetch."""
+    config = json.dumps(reference.PUBLISHED, indent=4) + "\n"
+    hub.files = {"config.json": config.encode(), "weights.pt": torch_file(reference.published_weights())}
+    fetch_hub(pin(hub), tmp_path / "checkpoint")
+    model = load_checkpoint(tmp_path / "checkpoint")
+    given, golden = reference.inputs(), reference.golden()
+    found = model.cost(given["start"], given["goal"], torch.from_numpy(given["candidates"][:20])).numpy()
+    assert np.max(np.abs(found - golden["cost"][:20]) / golden["cost"][:20]) < 1e-5
 
 
 def test_fetching_twice_gives_equal_bytes(hub: Hub, tmp_path: Path) -> None:

@@ -101,6 +101,14 @@ def test_gradients_reach_every_parameter_in_training() -> None:
     assert model.projector.net[1].num_batches_tracked == 1
 
 
+def test_loading_draws_no_random_numbers() -> None:
+    """A stage that seeds and then loads goes on with the numbers it seeded."""
+    weights = tiny_state_dict()
+    before = torch.random.get_rng_state()
+    LeWM.from_state_dict(CONFIG, weights)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
 def test_a_loaded_model_is_for_use_not_for_training(model: LeWM) -> None:
     """A model from a state dict is in eval mode and asks for no gradients."""
     assert not model.training

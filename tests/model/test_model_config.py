@@ -9,42 +9,7 @@ import pytest
 
 from lewm_evidence.errors import CheckpointError
 from lewm_evidence.model import LeWM, ModelConfig, parse_model_config
-
-WM = "stable_worldmodel.wm.lewm"
-MLP = {
-    "_target_": f"{WM}.module.MLP",
-    "input_dim": 192,
-    "output_dim": 192,
-    "hidden_dim": 2048,
-    "norm_fn": {"_target_": "torch.nn.BatchNorm1d", "_partial_": True},
-}
-PUBLISHED: dict[str, Any] = {
-    "_target_": f"{WM}.LeWM",
-    "encoder": {
-        "_target_": "stable_pretraining.backbone.utils.vit_hf",
-        "size": "tiny",
-        "patch_size": 14,
-        "image_size": 224,
-        "pretrained": False,
-        "use_mask_token": False,
-    },
-    "predictor": {
-        "_target_": f"{WM}.module.Predictor",
-        "num_frames": 3,
-        "input_dim": 192,
-        "hidden_dim": 192,
-        "output_dim": 192,
-        "depth": 6,
-        "heads": 16,
-        "mlp_dim": 2048,
-        "dim_head": 64,
-        "dropout": 0.1,
-        "emb_dropout": 0.0,
-    },
-    "action_encoder": {"_target_": f"{WM}.module.Embedder", "input_dim": 10, "emb_dim": 192},
-    "projector": MLP,
-    "pred_proj": MLP,
-}
+from reference import PUBLISHED
 
 
 def test_the_published_config_is_the_default() -> None:

@@ -41,11 +41,10 @@ class LeWM(nn.Module):
         self.action_encoder = _ActionEncoder(config.action_block_dim, dim)
         self.projector = _Projector(config.encoder.output_dim, hidden, dim)
         self.pred_proj = _Projector(dim, hidden, dim)
-        mean = normalization.image_mean if normalization else IMAGENET_MEAN
-        std = normalization.image_std if normalization else IMAGENET_STD
         # Not persistent: the statistics live in normalization.json, the state dict holds what was learned.
-        self.register_buffer("image_mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("image_std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        mean, std = self._image_statistics()
+        self.register_buffer("image_mean", mean, persistent=False)
+        self.register_buffer("image_std", std, persistent=False)
 
     @classmethod
     def from_state_dict(
@@ -61,11 +60,13 @@ class LeWM(nn.Module):
         Raises:
             CheckpointError: when a name is missing or unexpected, or a shape differs.
         """
+        # Built without numbers, so that loading draws nothing from torch's global random state.
         with torch.device("meta"):
-            expected = cls(config).state_dict()
-        check_state_dict(state_dict, expected)
-        model = cls(config, normalization)
+            model = cls(config, normalization)
+        check_state_dict(state_dict, model.state_dict())
+        model.to_empty(device="cpu")
         model.load_state_dict(state_dict, strict=True)
+        model.image_mean, model.image_std = model._image_statistics()
         return model.eval().requires_grad_(False)
 
     @property
@@ -149,6 +150,11 @@ class LeWM(nn.Module):
         """Returns ‖last imagined latent − goal‖² (S,) for z_start (D,), z_goal (D,), actions (S, T, A)."""
         last = self.rollout(z_start, actions)[:, -1]
         return (last - z_goal).square().sum(dim=-1)
+
+    def _image_statistics(self) -> tuple[Tensor, Tensor]:
+        known = self._normalization
+        mean, std = (known.image_mean, known.image_std) if known else (IMAGENET_MEAN, IMAGENET_STD)
+        return torch.tensor(mean).view(3, 1, 1), torch.tensor(std).view(3, 1, 1)
 
     def _checked(self, images: Images) -> Tensor:
         pixels = torch.as_tensor(images)
