@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -17,7 +17,9 @@ _GRACE = 5.0
 
 
 @contextmanager
-def child(command: Sequence[str | Path], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def child(
+    command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
     """Runs `command` in a process group of its own and ends the whole group on the way out.
 
     That holds after an exception, Ctrl-C and SIGTERM; on Linux the child also dies when this process is killed.
@@ -25,6 +27,7 @@ def child(command: Sequence[str | Path], log: Path) -> Iterator["subprocess.Pope
     Args:
         command: program and arguments.
         log: file that takes the child's output, overwritten.
+        environment: variables added to those of this process.
 
     Raises:
         ProbeError: when the program cannot be started.
@@ -37,6 +40,7 @@ def child(command: Sequence[str | Path], log: Path) -> Iterator["subprocess.Pope
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                env=os.environ | dict(environment or {}),
                 start_new_session=True,
                 preexec_fn=_die_with_parent if _LIBC else None,  # noqa: PLW1509 - a probe has one thread
             )

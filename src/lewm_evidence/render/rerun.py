@@ -37,6 +37,17 @@ AFTER_DECISION = {"prediction_error"}
 
 GOAL, BLOCK, AGENT = (110, 200, 110), (119, 136, 153), (65, 105, 225)
 BEST, WORST, WINNER, EDGE = (253, 180, 47), (84, 39, 143), (220, 30, 60), (190, 190, 190)
+# Plotted series: name in the legend and colour.
+SERIES = {
+    "/error_px": ("agent and block to goal", AGENT),
+    "/cost/best": ("best", BEST),
+    "/cost/mean": ("mean", (170, 120, 190)),
+    "/cost/max": ("worst", (110, 80, 200)),
+    "/latent_distance": ("to the goal", BEST),
+    "/prediction_error": ("predicted to reached", (90, 190, 200)),
+    "/cem/elite_cost_mean": ("mean of the elites", (170, 120, 190)),
+    "/cem/elite_cost_min": ("best", BEST),
+}
 _LOG_TIMELINES = {"log_time", "log_tick"}
 
 
@@ -95,7 +106,14 @@ def chunks(run: FinishedRun) -> list[Chunk]:
         step = str(record.step) if record.kind == "histogram" else ""
         groups[record.kind, record.tag + step].append(record)
     made = [_chunk(run, clock, records) for (kind, _), records in groups.items() if kind != "arrays"]
-    return made + list(_tabletop(run, clock))
+    tags = {entity(tag) for kind, tag in groups if kind == "scalar"}
+    return [*made, *_series_styles(tags), *_tabletop(run, clock)]
+
+
+def _series_styles(entities: set[str]) -> Iterator[Chunk]:
+    for path, (name, color) in SERIES.items():
+        if path in entities:
+            yield Chunk.from_columns(path, [], rr.SeriesLines.columns(names=[name], colors=[color], widths=[2.0]))
 
 
 def _chunk(run: FinishedRun, clock: Clock, records: Sequence[Record]) -> Chunk:
@@ -123,7 +141,7 @@ def _columns(run: FinishedRun, records: Sequence[Record]) -> Any:
 def event_text(event: Event) -> str:
     """Returns an event as a markdown table."""
     rows = "".join(f"\n| {name.replace('_', ' ')} | {_plain(value)} |" for name, value in event.fields.items())
-    return f"| {event.tag.rpartition('/')[2]} | |\n|---|---|{rows}"
+    return f"| field | value |\n|---|---|{rows}"
 
 
 def _plain(value: object) -> str:
@@ -158,7 +176,7 @@ def _motion(decisions: list[dict[str, NDArray[Any]]], outline: NDArray[np.float6
     states = np.concatenate([decisions[0]["states"][:1], *(d["states"][1:] for d in decisions)])
     steps = range(len(states))
     times = clock.columns("frame", steps)
-    yield _lines("/tabletop/block", times, [[placed(outline, state)] for state in states], BLOCK, 4.0, 30)
+    yield _lines("/tabletop/block", times, [[placed(outline, state)] for state in states], BLOCK, 3.0, 30)
     trail = [[states[: step + 1, :2]] if step else [states[[0, 0], :2]] for step in steps]
     yield _lines("/tabletop/trail", times, trail, AGENT, 1.5, 35)
     agent = rr.Points2D.columns(
@@ -221,6 +239,9 @@ def _lines(
 def blueprint() -> rrb.Blueprint:
     """Returns the layout the viewer opens with: the tabletop and the frames first, then costs and words."""
     bounds = rrb.VisualBounds2D(x_range=[-16, 528], y_range=[-16, 528])
+    legend = rrb.PlotLegend(corner=rrb.Corner2D.RightTop)
+    costs = ["/cost/best", "/cost/mean", "/cost/max"]
+    latents = ["/latent_distance", "/prediction_error"]
     scene = ["+ /tabletop/**", "- /tabletop/elites"]
     cem = ["+ /tabletop/**", "- /tabletop/candidates", "- /tabletop/winner"]
     paper = {"visual_bounds": bounds, "background": [250, 250, 250]}
@@ -241,19 +262,17 @@ def blueprint() -> rrb.Blueprint:
                 rrb.TextDocumentView(name="Checkpoint", origin="/checkpoint"),
             ),
         ),
-        column_shares=[5, 3, 3],
+        column_shares=[6, 3, 3],
     )
     plots = rrb.Horizontal(
-        rrb.TimeSeriesView(name="Distance to the goal (px)", origin="/error_px"),
-        rrb.TimeSeriesView(name="Cost of the shown candidates", contents=["/cost/best", "/cost/mean", "/cost/max"]),
-        rrb.TimeSeriesView(
-            name="Latent distance, prediction error", contents=["/latent_distance", "/prediction_error"]
-        ),
-        rrb.BarChartView(name="Costs, sorted", origin="/cost/candidates"),
+        rrb.TimeSeriesView(name="Distance to the goal (px)", origin="/error_px", plot_legend=legend),
+        rrb.TimeSeriesView(name="Cost of the shown candidates", contents=costs, plot_legend=legend),
+        rrb.TimeSeriesView(name="Squared latent distance", contents=latents, plot_legend=legend),
+        rrb.BarChartView(name="Cost of each candidate, sorted", origin="/cost/candidates"),
     )
     return rrb.Blueprint(
         rrb.Vertical(top, plots, row_shares=[5, 2]),
-        rrb.TimePanel(state="collapsed", timeline="step", fps=8),
+        rrb.TimePanel(state="collapsed", timeline="step", fps=8, play_state="playing", loop_mode="all"),
         rrb.SelectionPanel(state="hidden"),
         rrb.BlueprintPanel(state="collapsed"),
     )
