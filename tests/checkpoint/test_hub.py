@@ -229,3 +229,12 @@ def test_the_token_comes_from_the_environment_and_stays_secret(
     message = refused(pin(hub, revision="f" * 40), tmp_path, "revision")
     assert hub.requests[-1][2] == f"Bearer {SECRET}"
     assert SECRET not in message
+
+
+def test_a_token_file_is_left_alone(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token that an earlier login left in the home directory is not sent."""
+    (tmp_path / "token").write_text(SECRET)
+    (tmp_path / "work").mkdir()
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
+    refused(pin(hub, revision="f" * 40), tmp_path / "work", "revision")
+    assert {authorization for _, _, authorization in hub.requests} == {None}
