@@ -120,7 +120,7 @@ def _copy_run(out: _Writer, run: FinishedRun) -> SealedRun:
         manifest = parse_manifest(data, f"{where}/{MANIFEST}")
         sealed = SealedRun(stage=manifest.stage, key=manifest.key, result_digest=manifest.result_digest)
         if f"{RUNS}/{run.name}" != sealed.folder:
-            raise BundleError(f"{where}/{MANIFEST}: is the manifest of {manifest.stage}/{manifest.key}")
+            raise RefusedError(f"{where}/{MANIFEST}: is the manifest of {manifest.stage}/{manifest.key}")
         if f"{sealed.folder}/{MANIFEST}" not in out.payload:
             _copy_files(out, run.path, manifest, sealed.folder)
             out.put(f"{sealed.folder}/{MANIFEST}", data)

@@ -95,7 +95,7 @@ def canonical_document(data: bytes, where: str) -> Any:
     value = strict_json(data, where)
     try:
         same = canonical_json(value) == data
-    except ValueError:
+    except (ValueError, RecursionError):
         same = False
     if not same:
         raise RefusedError(f"{where}: is not canonical JSON (sorted keys, no spaces, one newline at the end)")

@@ -27,6 +27,9 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
             raise RefusedError(f"{where}: lists {entry.path!r}: {fault}")
         if entry.role != role_of(entry.path):
             raise RefusedError(f"{where}: gives {entry.path} the role {entry.role}, it is {role_of(entry.path)}")
+    for local in manifest.local:
+        if role_of(local.path) != "local":
+            raise RefusedError(f"{where}: calls {local.path!r} local, it is {role_of(local.path)}")
     return manifest
 
 

@@ -94,7 +94,7 @@ def verify(path: Path, limits: Limits | None = None) -> Verified:
         if not path.exists():
             raise BundleError(f"{path} does not exist")
         if path.is_file():
-            return _verify_archive(path.resolve(), limits)
+            return _verify_archive(path, limits)
         if (path / BAG).exists() or (path / SIDECAR).exists():
             return _verify_folder(path, limits)
         return _verify_bag(path, limits, str(path), "bag")
@@ -124,7 +124,7 @@ def _verify_folder(folder: Path, limits: Limits) -> Verified:
 def _verify_archive(archive: Path, limits: Limits) -> Verified:
     # 2. Unpack strictly; what comes out is removed again.
     with tempfile.TemporaryDirectory(prefix="lewm-evidence-") as private, _inside(archive.name, ": "):
-        name, sha256 = unpack(archive, Path(private), limits)
+        name, sha256 = unpack(archive.resolve(), Path(private), limits)
         # 3. to 9. The bag.
         bag = _verify_bag(Path(private) / name, limits, str(archive), "archive")
         if archive_digest(Path(private) / name, name, limits) != sha256:

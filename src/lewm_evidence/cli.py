@@ -1,0 +1,245 @@
+"""The command `lewm-evidence`: what a person types to check, look at and find evidence.
+
+Only argparse is imported up here; each command imports what it needs, so that help comes at once.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from lewm_evidence import __version__
+from lewm_evidence.errors import BundleError, EvidenceError, RefusedError
+
+if TYPE_CHECKING:
+    from lewm_evidence.records.finished import FinishedRun
+
+_EXIT_CODES = "exit status: 0 yes, 1 no (with the reason), 2 could not run, 130 stopped by Ctrl-C"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        # A file name that is not UTF-8 must not keep its own refusal from being shown.
+        getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
+    args = _parser().parse_args(arguments)
+    try:
+        signal.signal(signal.SIGTERM, _stop)
+        status: int = args.command(args)
+        sys.stdout.flush()
+    except EvidenceError as error:
+        print(f"lewm-evidence: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader has gone. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        print(f"lewm-evidence: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    return status
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    sys.exit(128 + number)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lewm-evidence",
+        description="Check, look at and find evidence about LeWorldModel checkpoints.",
+        epilog=f"`lewm-evidence COMMAND --help` shows examples.\n\n{_EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"lewm-evidence {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_bundle_commands(commands)
+    _add_run_commands(commands)
+    _command(
+        commands,
+        "doctor",
+        _doctor,
+        "what this machine has for making evidence; no network",
+        "examples:\n  lewm-evidence doctor\n\nexit status: 0 all is here, 1 something is missing (with the remedy)",
+    )
+    return parser
+
+
+def _add_bundle_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    verify = _command(
+        commands,
+        "verify",
+        _verify,
+        "is this bundle exactly what was sealed?",
+        "examples:\n"
+        "  lewm-evidence verify evidence/0123456789abcdef0123          a bundle folder\n"
+        "  lewm-evidence verify evidence/0123456789abcdef0123/bag      a bag\n"
+        "  lewm-evidence verify 0123456789abcdef0123.tar --json        an archive\n\n"
+        "exit status: 0 accepted, 1 refused (with file and reason), 2 could not run, 130 stopped by Ctrl-C",
+    )
+    verify.add_argument("path", type=Path, metavar="PATH", help="bundle folder, bag or .tar archive")
+    verify.add_argument("--json", action="store_true", help="print the outcome as one line of JSON")
+    summary = _command(
+        commands,
+        "summary",
+        _summary,
+        "what a bundle says, and where to look; verifies nothing",
+        f"examples:\n  lewm-evidence summary evidence/0123456789abcdef0123\n\n{_EXIT_CODES}",
+    )
+    summary.add_argument("path", type=Path, metavar="BUNDLE", help="bundle folder")
+
+
+def _add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    check = _command(
+        commands,
+        "check",
+        _check,
+        "hash the files of finished runs again and compare with their manifests",
+        "examples:\n"
+        "  lewm-evidence check                                  every finished run below runs/\n"
+        "  lewm-evidence check runs/fetch/0123456789abcdef0123  one run\n\n"
+        "exit status: 0 all as when they finished, 1 a file is not (named), 2 could not run, 130 stopped by Ctrl-C",
+    )
+    check.add_argument("path", type=Path, nargs="?", default=Path("runs"), metavar="PATH", help="default: runs")
+    runs = _command(commands, "runs", None, "list and show run directories", _EXIT_CODES)
+    actions = runs.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    example = "examples:\n  lewm-evidence runs list\n  lewm-evidence runs list --runs elsewhere/runs\n\n"
+    listing = _command(actions, "list", _runs_list, "all runs, finished or not", example + _EXIT_CODES)
+    example = "examples:\n  lewm-evidence runs show evaluate/0123456789abcdef0123\n\n"
+    show = _command(actions, "show", _runs_show, "spec, files and last values of one run", example + _EXIT_CODES)
+    show.add_argument("name", metavar="STAGE/KEY", help="as `runs list` prints it")
+    for parser in (listing, show):
+        parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    function: Callable[[argparse.Namespace], int] | None,
+    about: str,
+    epilog: str,
+) -> argparse.ArgumentParser:
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = commands.add_parser(name, help=about, description=about, epilog=epilog, formatter_class=formatter)
+    parser.set_defaults(command=function)
+    return parser
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from lewm_evidence.seal.verify import verify
+
+    try:
+        found = verify(args.path)
+    except RefusedError as error:
+        _print_outcome(args, {"accepted": False, "path": str(args.path), "reason": str(error)}, [f"refused  {error}"])
+        return 1
+    except BundleError as error:
+        if args.json:
+            print(json.dumps({"accepted": None, "path": str(args.path), "reason": str(error)}, sort_keys=True))
+        raise
+    lines = [
+        f"accepted {found.path} ({found.kind})",
+        f"address  sha256:{found.address}",
+        f"result   {found.result_digest}",
+        f"holds    {found.files} files, {_size(found.size)}, {len(found.runs)} runs",
+        "This shows that nothing changed since sealing, not who sealed it: compare the address with one you know.",
+    ]
+    _print_outcome(args, {"accepted": True, **found.as_dict()}, lines)
+    return 0
+
+
+def _print_outcome(args: argparse.Namespace, outcome: dict[str, object], lines: Iterable[str]) -> None:
+    print(json.dumps(outcome, sort_keys=True) if args.json else "\n".join(lines))
+
+
+def _summary(args: argparse.Namespace) -> int:
+    from lewm_evidence.seal.summary import summary
+
+    print("\n".join(summary(args.path)))
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from lewm_evidence.records.manifest import MANIFEST
+    from lewm_evidence.seal.runs import check_run
+
+    single = (args.path / MANIFEST).exists()
+    found = [args.path] if single else sorted(path.parent for path in args.path.glob(f"*/*/{MANIFEST}"))
+    if not found:
+        raise EvidenceError(f"{args.path} holds no finished run; give a run directory or the folder of all runs")
+    altered = 0
+    for run in found:
+        try:
+            manifest = check_run(run)
+            print(f"ok       {run}  {len(manifest.files)} files")
+        except EvidenceError as error:
+            altered += 1
+            print(f"altered  {error}")
+    return 1 if altered else 0
+
+
+def _runs_list(args: argparse.Namespace) -> int:
+    from lewm_evidence.records.finished import FinishedRun
+
+    if not args.runs.is_dir():
+        raise EvidenceError(f"{args.runs} is not a folder; give the folder of all runs with --runs")
+    for path in sorted(spec.parent for spec in args.runs.glob("*/*/spec.json")):
+        print(_row(FinishedRun(path)))
+    return 0
+
+
+def _row(run: "FinishedRun") -> str:
+    from lewm_evidence.records.manifest import MANIFEST
+
+    if not (run.path / MANIFEST).exists():
+        return f"{run.name:<42} unfinished"
+    size = sum(entry.size for entry in run.manifest.files)
+    digest = run.manifest.result_digest[:12]
+    return f"{run.name:<42} result {digest}  {len(run.manifest.files):>5} files  {_size(size):>9}"
+
+
+def _runs_show(args: argparse.Namespace) -> int:
+    from lewm_evidence.records.finished import FinishedRun
+    from lewm_evidence.seal.documents import strict_json
+
+    run = FinishedRun(args.runs / args.name)
+    spec = run.path / "spec.json"
+    if not spec.is_file():
+        raise EvidenceError(f"{run.path} is not a run; `lewm-evidence runs list` shows what is there")
+    print(_row(run))
+    for name, value in sorted(strict_json(spec.read_bytes(), str(spec)).items()):
+        print(f"  {name}: {json.dumps(value, sort_keys=True)}")
+    last = {record.tag: record for record in run.records("scalar") if record.kind == "scalar"}
+    for tag, record in sorted(last.items()):
+        print(f"  {tag} = {record.value:.6g} (step {record.step})")
+    return 0
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from lewm_evidence.doctor import findings
+
+    wrong = 0
+    for finding in findings(Path()):
+        print(f"{finding.name:<9} {finding.found}")
+        if finding.remedy:
+            wrong += 1
+            print(f"{'':<9} -> {finding.remedy}")
+    return 1 if wrong else 0
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} GB"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""What a person wants to know of a bundle at the end: is it good news, which bundle is it, where to look."""
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from lewm_evidence.errors import BundleError, StageError
+from lewm_evidence.records.finished import FinishedRun
+from lewm_evidence.seal.bag import INDEX, TAG_MANIFEST
+from lewm_evidence.seal.bundle import BAG
+from lewm_evidence.seal.documents import Index, canonical_document, checked
+from lewm_evidence.seal.tree import stored
+
+_METHODS = {"lewm": "LeWM", "random": "random", "noop": "no-op"}
+
+
+def summary(bundle: Path) -> list[str]:
+    """Returns the lines that `make evidence` ends with, for the bundle folder `bundle`.
+
+    Nothing is verified here. Raises `BundleError` when `bundle` is not a bundle folder.
+    """
+    bag = bundle / BAG
+    try:
+        index = checked(Index, canonical_document((bag / INDEX).read_bytes(), INDEX), INDEX)
+        address = stored(bag / TAG_MANIFEST).sha256
+    except OSError as error:
+        raise BundleError(f"{bundle} is not a bundle folder: {error.filename} cannot be read") from error
+    runs = {run.stage: FinishedRun(bag / run.folder) for run in index.runs.values()}
+    lines = [f"bundle   {bundle}", f"address  sha256:{address}", f"result   {index.result_digest}"]
+    if "evaluate" in runs:
+        lines += _scores(runs["evaluate"])
+    return [*lines, *_places(runs), f"check    lewm-evidence verify {shlex.quote(str(bundle))}"]
+
+
+def _scores(run: FinishedRun) -> Iterator[str]:
+    scalars = {record.tag: record.value for record in run.records("scalar") if record.kind == "scalar"}
+
+    def interval(tag: str, scale: float, digits: int) -> str:
+        try:
+            value, low, high = (scalars[tag + end] * scale for end in ("", "_low", "_high"))
+        except KeyError as error:
+            raise StageError(f"{run.path} holds no scalar {error}; was it made by another version?") from None
+        return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+    for method, name in _METHODS.items():
+        success = interval(f"evaluate/{method}/success_rate", 100, 0)
+        error = interval(f"evaluate/{method}/mean_final_error_px", 1, 1)
+        yield f"{name:<8} success {success} %   final error {error} px"
+    for baseline in ("random", "noop"):
+        difference = interval(f"evaluate/lewm_minus_{baseline}/final_error_px", 1, 1)
+        yield f"LeWM minus {_METHODS[baseline]:<6}  final error {difference} px"
+    yield "         (95 % intervals, paired starts)"
+
+
+def _places(runs: dict[str, FinishedRun]) -> Iterator[str]:
+    for page in _files(runs, "report", ".html"):
+        yield f"report   {page}"
+    if any("tfevents" in file.name for file in _files(runs, "render_tensorboard", "")):
+        folder = runs["render_tensorboard"].path / "views"
+        yield f"look     tensorboard --host 127.0.0.1 --logdir {shlex.quote(str(folder))}"
+    recordings = [shlex.quote(str(file)) for file in _files(runs, "render_rerun", ".rrd")]
+    if recordings:
+        yield f"look     rerun {' '.join(recordings)}"
+
+
+def _files(runs: dict[str, FinishedRun], stage: str, ending: str) -> list[Path]:
+    if stage not in runs:
+        return []
+    run = runs[stage]
+    return [run.path / entry.path for entry in run.manifest.files if entry.path.endswith(ending)]

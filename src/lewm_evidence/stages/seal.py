@@ -1,0 +1,42 @@
+"""Seal the finished runs into the bundle that leaves this machine.
+
+Inputs: every run to seal, by name. Config: `config`, the whole resolved configuration.
+
+Writes `<runs>/../evidence/<key>/` with `bag/`, the archive `<key>.tar` and `bundle.json`, as a whole or not at all, and
+- records: scalars `seal/runs` and `seal/files`, event `seal/bundle` (`result_digest`), and for each run an event
+  `seal/run` (`name`, `run`, `result_digest`);
+- `views/bundle.json`: address and archive, which also cover the timings and so differ between identical runs;
+- timings: `seal/payload_size`, `seal/archive_size` in bytes.
+"""
+
+from pathlib import Path
+
+from lewm_evidence.canonical import canonical_json
+from lewm_evidence.records.job import main, say
+from lewm_evidence.records.run import Run
+from lewm_evidence.seal.bundle import evidence_folder, write_bundle
+
+
+def run(out: Run) -> None:
+    """Seals every input of `out`."""
+    runs = {name: out.input(name) for name in sorted(out.spec.inputs)}
+    folder = evidence_folder(out.path)
+    say(f"sealing {len(runs)} runs into {folder}")
+    # The locks lie in the project's folder, where stages are started.
+    locks = sorted(Path("requirements").glob("*.txt"))
+    bundle = write_bundle(folder, runs, out.config["config"], locks)
+    out.scalar("seal/runs", len(runs))
+    out.scalar("seal/files", bundle.files)
+    out.event("seal/bundle", result_digest=bundle.result_digest)
+    for step, (name, sealed) in enumerate(runs.items()):
+        out.event("seal/run", step, name=name, run=sealed.name, result_digest=sealed.manifest.result_digest)
+    out.timing("seal/payload_size", bundle.size, unit="bytes")
+    out.timing("seal/archive_size", bundle.archive.size, unit="bytes")
+    view = out.path / "views" / "bundle.json"
+    view.parent.mkdir()
+    view.write_bytes(canonical_json(bundle.model_dump()))
+    say(f"{bundle.files} files, {bundle.size / 1e6:.1f} MB, address {bundle.address[:12]}")
+
+
+if __name__ == "__main__":
+    main(run)
