@@ -28,6 +28,8 @@ Array = NDArray[Any]
 _STYLE = {
     "svg.fonttype": "none",
     "font.size": 10,
+    "axes.facecolor": "none",
+    "axes.formatter.useoffset": False,
     "axes.edgecolor": COLOUR["grid"],
     "axes.labelcolor": COLOUR["muted"],
     "axes.titlecolor": COLOUR["ink"],
@@ -83,8 +85,7 @@ def plot_estimates(methods: Mapping[str, Mapping[str, Mapping[str, float]]]) -> 
             for row, (method, values) in enumerate(methods.items()):
                 _interval(axis, row, values[quantity], scale, COLOUR.get(method, COLOUR["ink"]))
             axis.set_title(title)
-            axis.set_xlim(left=0)
-            axis.margins(x=0.12)
+            axis.set_xlim(left=0, right=1.12 * max(axis.get_xlim()[1], 1))
             axis.grid(visible=False, axis="y")
             axis.spines["left"].set_visible(False)
             axis.tick_params(axis="y", length=0)
@@ -100,8 +101,8 @@ def plot_estimates(methods: Mapping[str, Mapping[str, Mapping[str, float]]]) -> 
 
 def _interval(axis: Any, row: int, estimate: Mapping[str, float], scale: float, colour: str) -> None:
     low, mean, high = (scale * estimate[key] for key in ("low", "mean", "high"))
-    axis.plot([low, high], [row, row], color=colour, linewidth=3, solid_capstyle="round", alpha=0.45)
-    axis.plot([mean], [row], "o", color=colour, markersize=7)
+    axis.plot([low, high], [row, row], color=colour, linewidth=3, alpha=0.45, clip_on=False)
+    axis.plot([mean], [row], "o", color=colour, markersize=7, clip_on=False)
     axis.annotate(f"{mean:.0f}", (mean, row), (0, 7), textcoords="offset points", ha="center", fontsize=9)
 
 
@@ -117,7 +118,15 @@ def plot_starts(errors: Mapping[str, Array]) -> str:
         markers = {"noop": "_", "random": "o", "lewm": "o"}
         for method, marker in markers.items():
             if method in errors:
-                axis.plot(x, errors[method][order], marker, color=COLOUR[method], label=NAMES[method], markersize=5)
+                axis.plot(
+                    x,
+                    errors[method][order],
+                    marker,
+                    color=COLOUR[method],
+                    label=NAMES[method],
+                    markersize=5,
+                    markeredgewidth=1.6,
+                )
         axis.set_ylabel("final error, px")
         axis.set_xlabel("start, ordered by the error of random actions")
         axis.set_xticks([])
@@ -136,15 +145,17 @@ def plot_tabletop(decision: int, arrays: Mapping[str, Array], geometry: Mapping[
         ranks = np.argsort(np.argsort(costs, kind="stable"), kind="stable")
         for index in np.argsort(-costs, kind="stable"):
             colour = COLOUR[f"c{ranks[index] * CLASSES // len(costs)}"]
-            axis.plot(*paths[index].T, color=colour, linewidth=1.0)
+            axis.plot(*paths[index].T, color=colour, linewidth=0.9)
         winner = int(arrays["winner"])
         states = arrays["states"]
-        _outline(axis, geometry["block_outline"], geometry["goal_state"], COLOUR["goal"], "--")
         _outline(axis, geometry["block_outline"], states[0], COLOUR["ink"], "-")
+        _outline(axis, geometry["block_outline"], geometry["goal_state"], COLOUR["goal"], "--")
         axis.plot(*paths[winner].T, color=COLOUR["win"], linewidth=2.2)
         axis.plot(*states[:, :2].T, color=COLOUR["win"], linewidth=5, alpha=0.35, solid_capstyle="round")
         axis.plot(*states[0, :2], "o", color=COLOUR["ink"], markersize=7)
-        axis.plot(*geometry["goal_state"][:2], "o", color=COLOUR["goal"], markersize=7, fillstyle="none")
+        axis.plot(
+            *geometry["goal_state"][:2], "o", color=COLOUR["goal"], markersize=8, fillstyle="none", markeredgewidth=1.8
+        )
         width, height = geometry["space"]
         axis.set(xlim=(0, width), ylim=(height, 0), aspect="equal", xticks=[], yticks=[])
         axis.grid(visible=False)
@@ -158,7 +169,7 @@ def plot_tabletop(decision: int, arrays: Mapping[str, Array], geometry: Mapping[
 def _outline(axis: Any, outline: Array, state: Array, colour: str, style: str) -> None:
     cos, sin = np.cos(state[4]), np.sin(state[4])
     placed = outline @ np.array([[cos, sin], [-sin, cos]]) + state[2:4]
-    axis.plot(*np.vstack([placed, placed[:1]]).T, style, color=colour, linewidth=1.4)
+    axis.plot(*np.vstack([placed, placed[:1]]).T, style, color=colour, linewidth=1.8)
 
 
 def plot_progress(showcase: FinishedRun, decisions: Sequence[Mapping[str, Array]]) -> str:
@@ -191,8 +202,8 @@ def _plot_costs(axis: Any, decisions: Sequence[Mapping[str, Array]]) -> None:
     for kind, name in enumerate(SOURCES):
         axis.plot([], [], "o", markersize=4, color=_SHADE[kind], label=name)
     axis.set(title="Predicted cost of candidates", xlabel="decision", xticks=range(1, len(decisions) + 1))
-    axis.set_ylim(bottom=0)
-    axis.legend(ncols=2, handletextpad=0.1, columnspacing=0.8)
+    axis.set_ylim(0, 1.35 * max(float(arrays["candidate_costs"].max()) for arrays in decisions))
+    axis.legend(loc="upper center", ncols=2, handletextpad=0.1, columnspacing=0.8)
 
 
 _SHADE = (COLOUR["noop"], COLOUR["c2"], COLOUR["random"], COLOUR["lewm"])

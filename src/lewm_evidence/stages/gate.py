@@ -30,7 +30,7 @@ class Check:
     @property
     def name(self) -> str:
         """What is checked, for a person."""
-        return f"upper 95 % limit of the final error of LeWM minus that of {BASELINES[self.baseline]}"
+        return f"final error of LeWM minus that of {BASELINES[self.baseline]}, upper 95 % limit"
 
     @property
     def passed(self) -> bool:
@@ -60,7 +60,7 @@ def _explain(check: Check, evaluate: FinishedRun) -> str:
     errors = {m: evaluate.last(f"evaluate/{m}/mean_final_error_px") for m in ("lewm", check.baseline)}
     mean, low = (_difference(evaluate, check.baseline, limit) for limit in ("", "_low"))
     return (
-        f"planning with this checkpoint is not shown to beat {BASELINES[check.baseline]}: the {check.name} is "
+        f"planning with this checkpoint is not shown to beat {BASELINES[check.baseline]}: {check.name}, is "
         f"{check.value:.1f} px and must be below {check.bound:.1f} px. Mean final error {errors['lewm']:.1f} px "
         f"against {errors[check.baseline]:.1f} px, difference {mean:.1f} px, 95 % interval {low:.1f} to "
         f"{check.value:.1f}. The episodes are in {evaluate.path / 'records.jsonl'}; check that weights, picture "
