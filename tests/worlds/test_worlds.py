@@ -10,7 +10,7 @@ from lewm_evidence.worlds.pusht_policy import block_centre
 
 def test_an_unknown_world_is_refused_with_what_is_known() -> None:
     """The error names the wrong world and the right ones."""
-    with pytest.raises(ConfigError, match="'chess'.*pusht"):
+    with pytest.raises(ConfigError, match=r"'chess'.*pusht"):
         worlds.make("chess")
 
 

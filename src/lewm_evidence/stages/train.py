@@ -178,7 +178,7 @@ def _step(trainer: _Trainer, data: windows.Windows) -> dict[str, float]:
     trainer.optimizer.step()
     trainer.done += 1
     found = {"loss": loss, "prediction_loss": prediction, "sigreg": spread, "grad_norm": norm}
-    return {name: float(value) for name, value in found.items()} | {"learning_rate": rate}
+    return {name: float(value.detach()) for name, value in found.items()} | {"learning_rate": rate}
 
 
 def losses(
