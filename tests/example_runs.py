@@ -40,7 +40,11 @@ def finished(
         ),
     )
     if write is not None:
-        write(run)
+        try:
+            write(run)
+        except BaseException:
+            run.close()
+            raise
     run.timing("stage/wall_time", 1.5)
     run.timing("stage/peak_memory", 200_000_000, unit="bytes")
     run.finish({"python": "3.11", "packages": {"numpy": "2.4.0"}})
