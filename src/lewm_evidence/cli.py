@@ -66,7 +66,8 @@ def _parser() -> argparse.ArgumentParser:
         "doctor",
         _doctor,
         "what this machine has for making evidence; no network",
-        "examples:\n  lewm-evidence doctor\n\nexit status: 0 all is here, 1 something is missing (with the remedy)",
+        "examples:\n  lewm-evidence doctor\n\n"
+        "exit status: 0 all that making evidence takes is here, 1 something is missing (with the remedy)",
     )
     return parser
 

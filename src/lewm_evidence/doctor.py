@@ -26,8 +26,8 @@ class Finding:
 def findings(folder: Path) -> Iterator[Finding]:
     """Yields what was found, for evidence that is to be made in `folder`."""
     yield _python()
-    for group, packages in (("base", _BASE), ("pipeline", tuple(_pipeline()))):
-        yield _packages(group, packages)
+    yield _packages("base", _BASE, "needed for everything; reinstall lewm-evidence")
+    yield _packages("pipeline", tuple(_pipeline()), "needed to make evidence, not to verify it; run `make setup`")
     yield _device()
     free = shutil.disk_usage(folder).free
     remedy = "" if free >= _NEEDED_DISK else f"free some space: a run takes up to {_NEEDED_DISK >> 30} GiB"
@@ -44,16 +44,18 @@ def _python() -> Finding:
 
 def _pipeline() -> Iterator[str]:
     """Yields the names of the distributions that the extra `pipeline` asks for."""
-    for requirement in metadata.requires("lewm-evidence") or []:
+    # Without metadata (a bare checkout on the path) there is nothing to ask for.
+    known = _version("lewm-evidence") is not None
+    for requirement in (metadata.requires("lewm-evidence") or []) if known else []:
         if "extra == 'pipeline'" in requirement.replace('"', "'"):
             yield "".join(letter if letter.isalnum() or letter in "-_." else " " for letter in requirement).split()[0]
 
 
-def _packages(group: str, packages: tuple[str, ...]) -> Finding:
+def _packages(group: str, packages: tuple[str, ...], why: str) -> Finding:
     versions = {name: _version(name) for name in packages}
     missing = sorted(name for name, version in versions.items() if version is None)
     found = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()) if version is not None)
-    remedy = f"missing: {', '.join(missing)}; run `make setup`" if missing else ""
+    remedy = f"missing: {', '.join(missing)}; {why}" if missing else ""
     return Finding(group, found or "nothing", remedy)
 
 
