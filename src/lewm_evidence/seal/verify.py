@@ -27,7 +27,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -118,7 +118,7 @@ def _verify_folder(folder: Path, limits: Limits) -> Verified:
         again = archive_digest(folder / BAG, sidecar.key, limits)
     if again != sidecar.archive.sha256:
         raise RefusedError(f"{name}: is not the archive of {BAG}/, which has sha256 {again}")
-    return _with(bag, archive_sha256=again)
+    return replace(bag, archive_sha256=again)
 
 
 def _verify_archive(archive: Path, limits: Limits) -> Verified:
@@ -129,7 +129,7 @@ def _verify_archive(archive: Path, limits: Limits) -> Verified:
         bag = _verify_bag(Path(private) / name, limits, str(archive), "archive")
         if archive_digest(Path(private) / name, name, limits) != sha256:
             raise RefusedError("packing its content again gives other bytes")
-    return _with(bag, archive_sha256=sha256)
+    return replace(bag, archive_sha256=sha256)
 
 
 def _verify_bag(
@@ -162,10 +162,6 @@ def _verify_bag(
     size = sum(file.size for file in payload.values())
     runs = {name: f"{run.stage}/{run.key}" for name, run in sorted(index.runs.items())}
     return Verified(path, kind, address, index.result_digest, None, runs, len(payload), size)
-
-
-def _with(found: Verified, archive_sha256: str) -> Verified:
-    return Verified(**{**found.__dict__, "archive_sha256": archive_sha256})
 
 
 @contextmanager
