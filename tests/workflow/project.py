@@ -1,5 +1,6 @@
 """A project folder of its own for the real `snakemake`."""
 
+import json
 import os
 import re
 import signal
@@ -49,12 +50,10 @@ class Project:
     def jobs(self, *words: str, **changes: object) -> set[str]:
         """Returns the rules that a dry run names."""
         output = self.snakemake("-n", *words, **changes).stdout
-        return set(re.findall(r"^(?:local)?rule (\w+):$", output, re.MULTILINE))
+        return set(re.findall(r"^(\w+) +\d+$", output, re.MULTILINE)) - {"total"}
 
     def keys(self) -> dict[str, str]:
         """Returns each finished run's result digest by `<stage>/<key>`."""
-        import json
-
         manifests = sorted(self.path.glob("runs/*/*/manifest.json"))
         return {
             f"{path.parent.parent.name}/{path.parent.name}": json.loads(path.read_text())["result_digest"]
