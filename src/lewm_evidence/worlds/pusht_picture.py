@@ -49,6 +49,10 @@ class Picture:
         for polygon in (BAR, STEM):
             self._fill([_pixel(corner) for corner in placed(polygon, TARGET_POSE)], LIGHT_GREEN)
         self._background = self._pixels.copy()
+        # The walls lie above block and agent; they never move, so only their places are kept.
+        self._outline([_pixel(corner) for corner in WALLS], WALL_RADIUS, LIGHT_GRAY)
+        self._wall_rows, self._wall_columns = np.nonzero(self._pixels != self._background)
+        self._wall_colour = self._canvas.map_rgb(LIGHT_GRAY)
 
     def draw(self, agent: tuple[float, float], block: Pose, size: int) -> NDArray[np.uint8]:
         """Returns uint8 (size, size, 3) with the agent at `agent` and the block at pose `block` (x, y, angle)."""
@@ -59,7 +63,7 @@ class Picture:
             self._outline(corners, OUTLINE_RADIUS, SLATE_GRAY)
         self._circle(_pixel(agent), AGENT_RADIUS, ROYAL_BLUE)
         self._circle(_pixel(agent), AGENT_RADIUS - 4, _lighter(ROYAL_BLUE))
-        self._outline([_pixel(corner) for corner in WALLS], WALL_RADIUS, LIGHT_GRAY)
+        self._pixels[self._wall_rows, self._wall_columns] = self._wall_colour
         channels = self._pixels.view(np.uint8).reshape(SPACE, SPACE, 4)  # blue, green, red, unused
         small = cv2.resize(channels, (size, size))
         return np.ascontiguousarray(small[..., 2::-1], dtype=np.uint8)

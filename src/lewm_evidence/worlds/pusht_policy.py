@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 PUSH_SHARE = 0.7
 SPACE_CENTRE = 256.0
 REACH = 100.0  # px that an action of 1 aims ahead
+APPROACH_SPEED = 0.6
 STANDOFF = 110.0  # px from the aimed point, clear of the block whatever its angle
 CLEARANCE = 95.0  # px from the block's centre at which the agent walks round it
 INSIDE = (25.0, 487.0)  # where the agent may be sent
-TURN_BACK = (75.0, 437.0)  # beyond this a wandering agent turns back; it needs some px to do so
+# Beyond this a wandering agent turns back. Until it has turned it may leave the table, which nothing prevents: a
+# model that never saw this plans paths through the walls.
+TURN_BACK = (10.0, 502.0)
 BLOCK_INSIDE = (90.0, 422.0)  # where pushes should leave the block's centre
 
 Vector = NDArray[np.float64]
@@ -37,7 +40,7 @@ class PushTPolicy:
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
         self._pushes = bool(rng.random() < PUSH_SHARE)
-        self._speed = float(rng.uniform(0.25, 0.8))
+        self._speed = float(rng.uniform(0.2, 0.6))
         self._noise = float(rng.uniform(0.0, 0.15))
         self._phase = _Phase.APPROACH
         self._left = 0  # steps until the present intention is given up
@@ -52,7 +55,7 @@ class PushTPolicy:
         """Returns a random velocity, held for some steps and turned back at the border."""
         if self._left == 0:
             self._left = int(self._rng.integers(1, 9))
-            self._wish = self._rng.uniform(-1.0, 1.0, 2)
+            self._wish = self._rng.uniform(-1.5, 1.5, 2) * self._speed
         self._left -= 1
         outward = np.sign(state[:2] - np.clip(state[:2], *TURN_BACK))
         return np.where(outward != 0, -outward * np.abs(self._wish), self._wish)
@@ -69,7 +72,7 @@ class PushTPolicy:
             if np.linalg.norm(self._through - agent) < 10:
                 self._left = 0
             return _towards(self._through, agent, self._speed)
-        return _towards(_around(agent, self._behind, block_centre(state)), agent, 0.8)
+        return _towards(_around(agent, self._behind, block_centre(state)), agent, APPROACH_SPEED)
 
     def _choose(self, state: Vector) -> None:
         """Chooses a point of the block, a direction and a length for the next push."""
