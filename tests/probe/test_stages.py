@@ -53,9 +53,9 @@ def test_probes_record_every_check(done: dict[str, FinishedRun]) -> None:
 
 
 def test_what_depends_on_the_machine_is_no_result(done: dict[str, FinishedRun]) -> None:
-    """Recordings and timing charts are views; the digest file and result charts are results."""
+    """Timing charts are views; the recording and result charts are results."""
     roles = {entry.path: entry.role for run in done.values() for entry in run.manifest.files}
-    assert roles["views/showcase.rrd"] == "view"
+    assert roles["views/results/showcase.rrd"] == "result"
     assert roles["views/results/showcase.rrd.json"] == "result"
     charts = {path: role for path, role in roles.items() if "tfevents" in path}
     assert {role for path, role in charts.items() if path.startswith("views/results/")} == {"result"}

@@ -5,7 +5,7 @@ Every record finds its place by its tag: the entity path is the tag without its 
 simulator pixels, y down. Timelines: `step` (environment step), `decision`, and `iteration` (of CEM, counted
 through all decisions); rows carry each index that makes sense for them.
 
-A `.rrd` file holds random ids, so its bytes differ from run to run. What it says does not: `digest` is its identity.
+`digest` is the identity of what a recording says, also after Rerun's tools have rewritten the file.
 """
 
 import json
@@ -24,6 +24,7 @@ from lewm_evidence.canonical import canonical_json, sha256_bytes
 from lewm_evidence.errors import StageError
 from lewm_evidence.records.finished import FinishedRun
 from lewm_evidence.records.schema import Arrays, Event, Histogram, Image, Record, Scalar, Text
+from lewm_evidence.render import rrd
 
 APPLICATION = "lewm_evidence_showcase"
 
@@ -262,7 +263,7 @@ def blueprint() -> rrb.Blueprint:
                 rrb.TextDocumentView(name="Checkpoint", origin="/checkpoint"),
             ),
         ),
-        column_shares=[6, 3, 3],
+        column_shares=[6, 3, 2],
     )
     plots = rrb.Horizontal(
         rrb.TimeSeriesView(name="Distance to the goal (px)", origin="/error_px", plot_legend=legend),
@@ -279,19 +280,12 @@ def blueprint() -> rrb.Blueprint:
 
 
 def render(run: FinishedRun, path: Path) -> None:
-    """Writes the recording of a finished showcase, with its layout, to `path`.
+    """Writes the recording of a finished showcase, with its layout, to `path`; its bytes depend on the records alone.
 
     Raises:
         StageError: when the run is not a finished showcase.
     """
-    made = chunks(run)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    recording = rr.RecordingStream(APPLICATION, recording_id=run.manifest.key, send_properties=False)
-    recording.set_log_time_enabled(False)
-    recording.set_log_tick_enabled(False)
-    recording.save(path, default_blueprint=blueprint())
-    recording.send_chunks(made)
-    recording.disconnect()
+    rrd.write(path, APPLICATION, run.manifest.key, chunks(run), blueprint())
 
 
 def digest(path: Path) -> dict[str, Any]:

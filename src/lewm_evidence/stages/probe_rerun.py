@@ -21,14 +21,14 @@ from lewm_evidence.render.rerun import digest
 def run(out: Run) -> None:
     """Verifies the recording, compares it with the records and records what was compared."""
     rendered = out.input("render")
-    path = rendered.path / "views" / "showcase.rrd"
+    path = rendered.path / "views" / "results" / "showcase.rrd"
     start = time.perf_counter()
     verify(path, out.path / "logs")
     out.timing("probe/verify", time.perf_counter() - start)
     start = time.perf_counter()
     done = check(path, out.input("showcase"))
     total = digest(path)["total"]
-    promised = json.loads((rendered.path / "views" / "results" / "showcase.rrd.json").read_bytes())["total"]
+    promised = json.loads(path.with_suffix(".rrd.json").read_bytes())["total"]
     if total != promised:
         raise ProbeError(f"{path} says {total[:12]}, its render promised {promised[:12]}; render it again")
     out.timing("probe/read", time.perf_counter() - start)

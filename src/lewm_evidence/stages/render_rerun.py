@@ -2,9 +2,9 @@
 
 Input: `showcase`.
 
-Writes `views/showcase.rrd` (a view: a recording holds random ids, its bytes differ from run to run) and
-`views/results/showcase.rrd.json` (a result: digests of what the recording says, read back from it, per entity and
-in total). Records one event `rerun/recording` with the number of `entities` and the `digest`.
+Writes `views/results/showcase.rrd` and `views/results/showcase.rrd.json`: digests of what the recording says, read
+back from it, per entity and in total. Both are results. Records one event `rerun/recording` with the number of
+`entities` and the `digest`.
 """
 
 from lewm_evidence.canonical import canonical_json, write_atomic
@@ -15,10 +15,10 @@ from lewm_evidence.render.rerun import digest, render
 
 def run(out: Run) -> None:
     """Writes the recording of the showcase and the digest of what it says."""
-    path = out.path / "views" / "showcase.rrd"
+    path = out.path / "views" / "results" / "showcase.rrd"
     render(out.input("showcase"), path)
     says = digest(path)
-    write_atomic(out.path / "views" / "results" / "showcase.rrd.json", canonical_json(says))
+    write_atomic(path.with_suffix(".rrd.json"), canonical_json(says))
     out.event("rerun/recording", entities=len(says["entities"]), digest=says["total"])
     say(f"Rerun: {len(says['entities'])} entities, {path.stat().st_size / 1e6:.1f} MB, says {says['total'][:12]}")
 
