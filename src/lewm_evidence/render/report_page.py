@@ -41,15 +41,15 @@ p { max-width: 44rem; margin: .5rem 0; }
 figcaption, .note { max-width: 48rem; margin-top: .35rem; }
 figure { margin: 1.1rem 0; }
 figure.card, .card { background: var(--card); border: 1px solid var(--grid); border-radius: 10px; padding: 1rem; }
-.hero { display: grid; grid-template-columns: minmax(0, 1fr) 21rem; gap: 2.2rem; align-items: start; }
+.hero { display: grid; grid-template-columns: minmax(0, 1fr) 19.5rem; gap: 2.4rem; align-items: start; }
 .hero figure { margin: .4rem 0 0; }
 .badge { display: inline-block; font-weight: 600; font-size: .9rem; border: 1.5px solid currentColor; border-radius: 99px; padding: .05rem .7rem; }
 .good { color: var(--good); } .bad { color: var(--bad); }
 img { display: block; width: 100%; height: auto; border-radius: 6px; background: #fff; }
 svg { display: block; width: 100%; height: auto; }
 svg text { font-family: inherit !important; }
-.pair { display: grid; grid-template-columns: 1fr 6.4rem; gap: .8rem; align-items: start; }
-.side { display: grid; gap: .6rem; } .side figcaption { margin: .1rem 0 0; } .side figure { margin: 0; }
+.side { display: grid; grid-template-columns: 1fr 1fr; gap: .7rem; margin-top: .7rem; }
+.side figcaption { margin: .1rem 0 0; } .side figure { margin: 0; }
 .coarse { image-rendering: pixelated; }
 .film { display: grid; grid-template-columns: repeat(auto-fit, minmax(6.2rem, 1fr)); gap: .6rem; }
 .film figure { margin: 0; }
@@ -96,14 +96,12 @@ The goal was reached in {{ lewm.success_rate.mean | percent }} of the starts
 <figcaption>Dots are means over the same starts, bars 95&nbsp;% percentile bootstrap intervals.</figcaption></figure>
 </div>
 <figure class="card">
-<div class="pair">
 <picture><source media="(prefers-reduced-motion: reduce)" srcset="{{ images.still }}">
 <img src="{{ images.animation }}" width="224" height="224"
 alt="The recorded episode in real time: the agent, a blue disc, pushes the grey T; the goal is outlined in red."></picture>
 <div class="side">
-<figure><img src="{{ images.observation }}" class="coarse" width="96" height="96" alt="The start as the model sees it."><figcaption>model sees</figcaption></figure>
-<figure><img src="{{ images.goal }}" width="96" height="96" alt="The goal as the simulator draws it."><figcaption>goal</figcaption></figure>
-</div>
+<figure><img src="{{ images.observation }}" class="coarse" width="144" height="144" alt="The start as the model sees it."><figcaption>what the model sees</figcaption></figure>
+<figure><img src="{{ images.goal }}" width="144" height="144" alt="The goal as the simulator draws it."><figcaption>goal</figcaption></figure>
 </div>
 <figcaption>One recorded episode, {{ showcase.outcome.env_steps }} steps in real time:
 {{ "goal reached" if showcase.outcome.success else "budget spent" }}, from
@@ -131,7 +129,8 @@ red; the pale green T belongs to the simulator's picture and is no goal here.</f
 <td class="n">{% if method in evaluate.starts_closer_than %}{{ evaluate.starts_closer_than[method] }} of {{ evaluate.starts }}{% else %}–{% endif %}</td></tr>{% endfor %}
 </tbody></table></div>
 <p class="note">Final error: distance in pixels of a 512 × 512 table over agent and block position together. Success also
-needs the block's angle within 20° and the distance below 20 px, at any step. An interval without width means that all
+needs the block's angle within 20° and the distance below 20 px, at any step. Starts are seeded; those from which a scripted
+push moves the block are preferred. An interval without width means that all
 starts agreed, not that nothing else can happen.</p>
 <figure class="card">{{ figures.starts }}
 <figcaption>Each start once: the final error of every method, and a line from random to LeWM.</figcaption></figure>
@@ -167,7 +166,7 @@ by source, the winner ringed. Right: cost of CEM's elites.</figcaption></figure>
 <h3>Predicted and reached</h3>
 <figure class="card">{{ figures.latents }}
 <figcaption>For every executed block: the latent the model predicted when it decided, and the latent of the picture that
-was then seen. Prediction is good where the orange line lies far below the green one.</figcaption></figure>
+was then seen. Prediction is good where the first line lies far below the second.</figcaption></figure>
 <details><summary>Decisions as numbers</summary><div class="wide"><table>
 <thead><tr><th>decision</th><th>winner</th><th class="n">best cost</th><th class="n">mean</th><th class="n">highest</th>
 <th class="n">latent distance before</th><th class="n">prediction error</th><th class="n">steps</th></tr></thead>

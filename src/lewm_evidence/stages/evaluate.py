@@ -20,6 +20,7 @@ from lewm_evidence.config import Evaluate
 from lewm_evidence.records import Run
 from lewm_evidence.records.job import main, say
 from lewm_evidence.stages.rollout import (
+    MOVED_PX,
     Actions,
     Actor,
     Outcome,
@@ -57,7 +58,7 @@ def run(out: Run) -> None:
 def _record_protocol(out: Run, config: Evaluate, world: str) -> None:
     planner = {f"planner_{key}": value for key, value in config.planner.model_dump().items()}
     fields = config.model_dump(exclude={"planner", "episodes"})
-    out.event("evaluate/protocol", world=world, n=config.episodes, **fields, **planner)
+    out.event("evaluate/protocol", world=world, n=config.episodes, block_moves_px=MOVED_PX, **fields, **planner)
 
 
 def _episode(out: Run, config: Evaluate, actor: Actor, world: World, episode: int) -> dict[str, Outcome]:

@@ -161,7 +161,7 @@ def _measure_latencies(out: Run, config: Showcase, actor: Actor, world: World, t
 def _seconds(call: Callable[[], T]) -> tuple[float, T]:
     start = time.perf_counter()
     result = call()
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():
         torch.cuda.synchronize()
     return time.perf_counter() - start, result
 
