@@ -118,3 +118,10 @@ def test_every_chart_draws_recorded_tags(examples: dict[str, FinishedRun], stage
     """No chart of the custom-scalars page is empty."""
     names = [record.tag for record in examples[stage].records("scalar")]
     assert set(_charts(stage, names)) == set(LAYOUT[stage])
+
+
+def test_a_run_without_records_is_not_listed(tmp_path: Path) -> None:
+    """A stage that records nothing leaves no event file, which TensorBoard would list as a run."""
+    rows = render([finished(tmp_path / "runs", "fetch")], tmp_path / "views")
+    assert {row.run for row in rows} == {"timing/fetch"}
+    assert list(digests(tmp_path / "views")) == [f"timing/fetch/{FILE_NAME}"]

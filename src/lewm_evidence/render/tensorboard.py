@@ -60,6 +60,7 @@ class Series(NamedTuple):
 class EventWriter:
     """Writes one event file, below `folder`, that is complete after every call and can be watched.
 
+    The file appears with the first point: TensorBoard would list an empty one as a run.
     The faster of TensorBoard's two readers drops what does not come later than the value before it. A value
     whose step is not larger than the last one of its tag therefore opens a second series, `<tag>#2`, and so on.
 
@@ -69,13 +70,11 @@ class EventWriter:
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / FILE_NAME).open("wb")
-        self._records = RecordWriter(self._file)
+        self._path = folder / FILE_NAME
+        self._records: Any = None
         self._last_step: dict[str, int] = {}
         self.kinds: dict[str, str] = {}
         self.points: dict[str, int] = {}
-        self._write(TfEvent(wall_time=EPOCH, file_version="brain.Event:2"))
 
     def __enter__(self) -> Self:
         return self
@@ -83,7 +82,8 @@ class EventWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        if self._records is not None:
+            self._records.close()
 
     def scalar(self, tag: str, value: float, step: int) -> None:
         """Writes one number, as float32: the only kind of scalar that both of TensorBoard's readers show."""
@@ -144,8 +144,12 @@ class EventWriter:
         return name
 
     def _write(self, event: Any) -> None:
+        if self._records is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._records = RecordWriter(self._path.open("wb"))
+            self._write(TfEvent(wall_time=EPOCH, file_version="brain.Event:2"))
         self._records.write(event.SerializeToString(deterministic=True))
-        self._file.flush()
+        self._records.flush()
 
 
 def _strings(values: list[bytes], scalar: bool = False) -> Any:
