@@ -30,7 +30,8 @@ class Project:
         config = {**yaml.safe_load(TINY.read_text()), **changes}
         file = self.path / f"config-{len(list(self.path.glob('config-*')))}.yaml"
         file.write_text(yaml.safe_dump(config))
-        where = ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(self.path), "--configfile", str(file)]
+        # --configfile takes every word up to the next option, so it does not come last.
+        where = ["--configfile", str(file), "--snakefile", str(ROOT / "Snakefile"), "--directory", str(self.path)]
         return [sys.executable, "-m", "snakemake", "--cores", "2", *where, *words]
 
     def snakemake(self, *words: str, **changes: object) -> subprocess.CompletedProcess[str]:
