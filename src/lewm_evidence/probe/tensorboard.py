@@ -153,7 +153,8 @@ def expected(runs: Iterable[FinishedRun]) -> Content:
                 kind, tag, value = row
                 content[Key(f"results/{stage}", kind, tag)].append((record.step, value))
         for timing in run.timings():
-            content[Key(f"timing/{stage}", "scalar", timing.tag)].append((timing.step, _float32(timing.value)))
+            key = Key(f"timing/{stage}", "scalar", f"timing/{timing.tag}")
+            content[key].append((timing.step, _float32(timing.value)))
     return {key: sorted(points, key=lambda point: point[0]) for key, points in content.items()}
 
 

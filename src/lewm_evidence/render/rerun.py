@@ -36,8 +36,9 @@ STATIC = {"goal", "task", "checkpoint", "outcome"}
 # Measured when a decision has been carried out, not when it is made.
 AFTER_DECISION = {"prediction_error"}
 
-GOAL, BLOCK, AGENT = (110, 200, 110), (119, 136, 153), (65, 105, 225)
-BEST, WORST, WINNER, EDGE = (253, 180, 47), (84, 39, 143), (220, 30, 60), (190, 190, 190)
+GOAL, BLOCK, AGENT = (60, 170, 90), (119, 136, 153), (65, 105, 225)
+# The worst plans fade into the light table.
+BEST, WORST, WINNER, EDGE = (245, 150, 20), (216, 210, 228), (220, 30, 60), (190, 190, 190)
 # Plotted series: name in the legend and colour.
 SERIES = {
     "/error_px": ("agent and block to goal", AGENT),
@@ -195,12 +196,12 @@ def _plans(decisions: list[dict[str, NDArray[Any]]], clock: Clock) -> Iterator[C
     order = [np.argsort(-d["candidate_costs"], kind="stable") for d in decisions]
     paths = [list(d["candidate_paths"][o]) for d, o in zip(decisions, order, strict=True)]
     colors = [cost_colors(d["candidate_costs"][o]) for d, o in zip(decisions, order, strict=True)]
-    yield _lines("/tabletop/candidates", times, paths, colors, 1.0, 20)
+    yield _lines("/tabletop/candidates", times, paths, colors, 0.8, 20)
     winners = [[d["candidate_paths"][d["winner"].item()]] for d in decisions]
     yield _lines("/tabletop/winner", times, winners, WINNER, 3.0, 40)
     elites = [[path for iteration in d["elite_paths"] for path in iteration] for d in decisions]
     shades = [_by_iteration(*d["elite_paths"].shape[:2]) for d in decisions]
-    yield _lines("/tabletop/elites", times, elites, shades, 1.0, 25)
+    yield _lines("/tabletop/elites", times, elites, shades, 0.8, 25)
 
 
 def placed(outline: NDArray[np.float64], state: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -211,7 +212,7 @@ def placed(outline: NDArray[np.float64], state: NDArray[np.float64]) -> NDArray[
 
 
 def cost_colors(costs: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Returns RGB (N, 3) from worst (dark violet) to best (amber), by rank: costs often differ by magnitudes."""
+    """Returns RGB (N, 3) from worst (pale) to best (orange), by rank: costs often differ by magnitudes."""
     rank = np.argsort(np.argsort(costs, kind="stable"), kind="stable")
     return _mix(1 - rank / max(1, len(costs) - 1))
 
@@ -239,7 +240,7 @@ def _lines(
 
 def blueprint() -> rrb.Blueprint:
     """Returns the layout the viewer opens with: the tabletop and the frames first, then costs and words."""
-    bounds = rrb.VisualBounds2D(x_range=[-16, 528], y_range=[-16, 528])
+    bounds = rrb.VisualBounds2D(x_range=[-24, 536], y_range=[-24, 536])
     legend = rrb.PlotLegend(corner=rrb.Corner2D.RightTop)
     costs = ["/cost/best", "/cost/mean", "/cost/max"]
     latents = ["/latent_distance", "/prediction_error"]
@@ -248,12 +249,19 @@ def blueprint() -> rrb.Blueprint:
     paper = {"visual_bounds": bounds, "background": [250, 250, 250]}
     top = rrb.Horizontal(
         rrb.Tabs(
-            rrb.Spatial2DView(name="Tabletop: candidate plans", origin="/tabletop", contents=scene, **paper),
-            rrb.Spatial2DView(name="Tabletop: CEM elites", origin="/tabletop", contents=cem, **paper),
+            rrb.Spatial2DView(
+                name="Plans: pale to orange = worst to best, red = chosen; green = goal",
+                origin="/tabletop",
+                contents=scene,
+                **paper,
+            ),
+            rrb.Spatial2DView(
+                name="CEM elites: pale to orange = first to last iteration", origin="/tabletop", contents=cem, **paper
+            ),
         ),
         rrb.Vertical(
-            rrb.Spatial2DView(name="What the model sees", origin="/frame"),
-            rrb.Spatial2DView(name="Goal", origin="/goal"),
+            rrb.Spatial2DView(name="What the model sees (its green tee is paint)", origin="/frame"),
+            rrb.Spatial2DView(name="The goal it is given", origin="/goal"),
         ),
         rrb.Vertical(
             rrb.TextDocumentView(name="Outcome", origin="/outcome"),

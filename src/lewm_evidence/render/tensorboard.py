@@ -40,7 +40,6 @@ LAYOUT: dict[str, dict[str, list[str]]] = {
         "Distance to the goal (px)": [r"showcase/error_px$"],
         "Latent distance and prediction error": [r"showcase/(latent_distance|prediction_error)$"],
     },
-    "evaluate": {"Final error per episode (px)": [r"evaluate/(lewm|random|noop)/final_error_px$"]},
     "train": {
         "Loss": [r"train/(loss|prediction_loss|sigreg)$"],
         "Validation": [r"train/(val_prediction|val_copy)$"],
@@ -160,7 +159,8 @@ def _strings(values: list[bytes], scalar: bool = False) -> Any:
 def render(runs: Iterable[FinishedRun], logdir: Path) -> list[Series]:
     """Writes the log directory for finished runs of different stages and returns what it must show.
 
-    Results go to the TensorBoard run `results/<stage>`, measurements of the machine to `timing/<stage>`.
+    Results go to the TensorBoard run `results/<stage>`, measurements of the machine to `timing/<stage>`, with
+    `timing/` before their tags: TensorBoard sorts by tag, and results should come first.
 
     Args:
         runs: what to show.
@@ -186,7 +186,7 @@ def _render_run(run: FinishedRun, logdir: Path) -> Iterator[Series]:
     yield from _rows(f"results/{stage}", writer)
     with EventWriter(logdir / "timing" / stage) as writer:
         for timing in run.timings():
-            writer.scalar(timing.tag, timing.value, timing.step)
+            writer.scalar(f"timing/{timing.tag}", timing.value, timing.step)
     yield from _rows(f"timing/{stage}", writer)
 
 
