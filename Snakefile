@@ -18,6 +18,7 @@ rule evidence:
     """Everything: the sealed and verified bundle (the default target)."""
     input:
         PLAN["verify"].manifest,
+        BUNDLE,
 
 
 include: "workflow/rules/checkpoint.smk"

@@ -5,14 +5,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stage_runs
+import tiny
 from lewm_evidence import worlds
+from lewm_evidence.checkpoint import load_checkpoint
+from lewm_evidence.config import Planner
 from lewm_evidence.records import FinishedRun
 from lewm_evidence.stages import evaluate
-from lewm_evidence.stages.rollout import MOVED_PX, Task, act, episode_seeds, make_task, noop_policy, random_policy
+from lewm_evidence.stages.rollout import (
+    MOVED_PX,
+    Actor,
+    Task,
+    act,
+    episode_seeds,
+    make_task,
+    noop_policy,
+    random_policy,
+)
 from lewm_evidence.stages.statistics import bootstrap_means
 
 METHODS = ("lewm", "random", "noop")
@@ -109,11 +122,20 @@ def test_success_ends_an_episode() -> None:
     assert outcome.final_error_px < 20
 
 
+def test_no_plan_looks_beyond_the_budget(tmp_path: Path) -> None:
+    """The horizon shrinks over the last steps, and is at least one block."""
+    model = load_checkpoint(tiny.tiny_checkpoint(tmp_path))
+    actor = Actor(model, Planner(num_samples=4, elites=2, iterations=1, horizon=3, execute=1))
+    assert [actor.horizon(left) for left in (50, 15, 14, 10, 5, 1)] == [3, 3, 3, 2, 1, 1]
+    z = torch.zeros(16)
+    assert actor.plan(z, z, torch.Generator(), 7).actions.shape == (2, 10)
+
+
 def test_random_policy_is_seeded_and_in_range() -> None:
     """Random actions repeat with their seed and stay in the action space."""
     world = worlds.make("pusht")
-    a, b = (np.concatenate([policy(world) for _ in range(50)]) for policy in (random_policy(2, 1),) * 2)
-    c = np.concatenate([policy(world) for policy in (random_policy(2, 1),) for _ in range(50)])
+    a, b = (np.concatenate([policy(world, 50) for _ in range(50)]) for policy in (random_policy(2, 1),) * 2)
+    c = np.concatenate([policy(world, 50) for policy in (random_policy(2, 1),) for _ in range(50)])
     np.testing.assert_array_equal(a, c)
     assert not np.array_equal(a, b)
     assert np.abs(a).max() <= 1

@@ -64,12 +64,12 @@ def test_winner_is_cheapest_of_all_sources(shown: FinishedRun) -> None:
 
 
 def test_shapes(shown: FinishedRun) -> None:
-    """Arrays have the shapes that viewers rely on: 12 candidates, 10 steps, 2 iterations of 4 elites."""
-    for step, arrays in enumerate(decisions(shown)):
+    """Arrays have the shapes that viewers rely on: 12 candidates, 2 iterations of 4 elites, shorter at the end."""
+    for step, (arrays, planned) in enumerate(zip(decisions(shown), (10, 10, 5), strict=True)):
         executed = shown.events("showcase/decision")[step].fields["executed_steps"]
-        assert arrays["candidate_actions"].shape == (12, 10, 2)
-        assert arrays["candidate_paths"].shape == (12, 11, 2)
-        assert arrays["elite_paths"].shape == (2, 4, 11, 2)
+        assert arrays["candidate_actions"].shape == (12, planned, 2)
+        assert arrays["candidate_paths"].shape == (12, planned + 1, 2)
+        assert arrays["elite_paths"].shape == (2, 4, planned + 1, 2)
         assert arrays["elite_costs"].shape == (2, 4)
         assert arrays["states"].shape == (executed + 1, 7)
         assert arrays["predicted_latents"].shape == arrays["reached_latents"].shape == (executed // 5, 16)

@@ -33,7 +33,7 @@ def test_evidence_ends_with_a_bundle_that_verifies(finished: Project) -> None:
     assert bundles[0].name in last
     assert verified.address in last
     assert "random" in last and "success" in last
-    assert "tensorboard --logdir" in last
+    assert "look     tensorboard" in last and "look     rerun" in last
 
 
 def test_a_second_call_has_nothing_to_do_also_after_touching_everything(finished: Project) -> None:

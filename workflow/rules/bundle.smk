@@ -11,7 +11,7 @@ rule seal:
         PLAN["seal"].inputs,
     output:
         manifest=PLAN["seal"].manifest,
-        bundle=f"evidence/{PLAN['seal'].key}/bundle.json",
+        bundle=BUNDLE,
     log:
         log_of("seal"),
     benchmark:

@@ -22,6 +22,8 @@ try:
 except EvidenceError as error:
     raise WorkflowError(str(error))
 
+BUNDLE = f"evidence/{PLAN['seal'].key}/bundle.json"
+
 
 def log_of(stage):
     """Console output of a stage; beside its records, never sealed."""
@@ -48,9 +50,9 @@ def gpus(stage):
 def ended_with():
     """The lines a person reads last: the bundle, its digest, what was shown, where to look."""
     words = [sys.executable, "-m", "lewm_evidence.cli", "summary"]
-    return shlex.join([*words, f"evidence/{PLAN['seal'].key}"])
+    return shlex.join([*words, str(Path(BUNDLE).parent)])
 
 
 onsuccess:
-    if workflow.is_main_process and Path(PLAN["verify"].manifest).exists():
+    if workflow.is_main_process and Path(PLAN["verify"].manifest).exists() and Path(BUNDLE).exists():
         shell(ended_with())

@@ -59,7 +59,7 @@ table { border-collapse: collapse; width: 100%; font-size: .93rem; font-variant-
 caption { text-align: left; color: var(--muted); font-size: .88rem; padding-bottom: .3rem; }
 th, td { text-align: left; padding: .38rem .9rem .38rem 0; border-bottom: 1px solid var(--grid); vertical-align: baseline; }
 th { font-weight: 600; } thead th { color: var(--muted); font-weight: 500; font-size: .86rem; }
-td.n, th.n { text-align: right; } td:last-child, th:last-child { padding-right: 0; }
+td.n, th.n { text-align: right; white-space: nowrap; } td:last-child, th:last-child { padding-right: 0; }
 .wide { overflow-x: auto; }
 code, pre { font: .86em/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace; }
 td code { overflow-wrap: anywhere; }
@@ -223,7 +223,7 @@ missing.</p>
 <h2>Check it yourself</h2>
 <p>In the folder that holds <code>bag/</code>, the sealed copy of all this:</p>
 <pre>lewm-evidence verify .                           # exactly as sealed? exit status 0, else the reason
-cd bag &amp;&amp; sha256sum -c tagmanifest-sha256.txt manifest-sha256.txt   # the same without this package</pre>
+cd bag &amp;&amp; sha256sum -c tagmanifest-sha256.txt manifest-sha256.txt   # every byte, without this package</pre>
 <p>Where it was made, to look closer and to make it again:</p>
 <pre>lewm-evidence runs show {{ runs.evaluate.run }}
 tensorboard --logdir runs/render_tensorboard/*/views

@@ -1,7 +1,7 @@
 """Many seeded starts, each given to the world model and to two baselines.
 
 Input: `checkpoint`. Every start is tried by three methods: `lewm` (the world model with CEM), `random` (uniform
-actions) and `noop` (stay). Success is looked for after every step; the final error is the distance in px to the
+actions) and `noop` (stay). A plan never looks beyond the budget. Success is looked for after every step; the final error is the distance in px to the
 goal, over agent and block, at success or when the budget is spent.
 
 Writes, step = episode: scalars `evaluate/<method>/success` (0 or 1) and `evaluate/<method>/final_error_px`;
@@ -79,9 +79,9 @@ def _episode(out: Run, config: Evaluate, actor: Actor, world: World, episode: in
 
 
 def _timed(policy: Policy, times: list[float]) -> Policy:
-    def timed(world: World) -> Actions:
+    def timed(world: World, left: int) -> Actions:
         start = time.perf_counter()
-        actions = policy(world)
+        actions = policy(world, left)
         times.append(time.perf_counter() - start)
         return actions
 

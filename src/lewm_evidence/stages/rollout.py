@@ -3,6 +3,7 @@
 Every random stream belongs to one episode and one purpose, so a result does not depend on the order of episodes.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from lewm_evidence.checkpoint import load_checkpoint
 from lewm_evidence.config import Planner
 from lewm_evidence.errors import StageError
 from lewm_evidence.model import LeWM
-from lewm_evidence.planning import CEM
+from lewm_evidence.planning import CEM, Plan
 from lewm_evidence.records import Run
 from lewm_evidence.worlds import World
 
@@ -23,7 +24,7 @@ EPISODE_STEPS = 100  # of the scripted episode that start and goal are cut from;
 MOVED_PX = 20.0  # a start is preferred from which the push moves the block farther than this
 
 Actions = NDArray[np.float32]
-Policy = Callable[[World], Actions]
+Policy = Callable[[World, int], Actions]  # the world and the steps left, to the actions to execute next
 
 
 @dataclass(frozen=True)
@@ -93,18 +94,31 @@ class Actor:
     """The model with its normalisation and a planner: from pictures to actions of the simulator.
 
     Attributes:
-        steps: environment steps in a whole plan.
-        execute: environment steps of it that are executed before planning again.
+        model: the world model.
+        normalization: of the data it was trained on.
+        frameskip: environment steps in an action block.
+        execute: environment steps of a plan that are executed before planning again.
     """
 
     def __init__(self, model: LeWM, planner: Planner) -> None:
         self.model = model
-        self.planner = planner
-        self.cem = CEM(model, planner.num_samples, planner.iterations, planner.elites, planner.horizon)
         self.normalization = model.normalization
         self.frameskip = model.normalization.frameskip
-        self.steps = planner.horizon * self.frameskip
         self.execute = planner.execute * self.frameskip
+        self._planner = planner
+
+    def horizon(self, left: int) -> int:
+        """Returns the length in blocks of a plan made with `left` steps to go.
+
+        No plan looks beyond the budget: one that may reach the goal later never has to, and wanders.
+        """
+        return min(self._planner.horizon, math.ceil(left / self.frameskip))
+
+    def plan(self, start: torch.Tensor, goal: torch.Tensor, stream: torch.Generator, left: int) -> Plan:
+        """Returns CEM's plan from one latent (D,) to another, with `left` steps to go."""
+        planner = self._planner
+        cem = CEM(self.model, planner.num_samples, planner.iterations, planner.elites, self.horizon(left))
+        return cem.solve(start, goal, stream)
 
     def picture(self, world: World, state: NDArray[np.float64]) -> NDArray[np.uint8]:
         """Returns the picture of `state` at the size the model was trained on, uint8 (H, W, 3)."""
@@ -142,8 +156,8 @@ def planning_policy(actor: Actor, world: World, goal: NDArray[np.float64], seed:
     z_goal = actor.encode(actor.picture(world, goal))
     stream = generator(seed)
 
-    def plan_and_act(world: World) -> Actions:
-        plan = actor.cem.solve(actor.encode(actor.picture(world, world.state)), z_goal, stream)
+    def plan_and_act(world: World, left: int) -> Actions:
+        plan = actor.plan(actor.encode(actor.picture(world, world.state)), z_goal, stream, left)
         return actor.actions(plan.actions)[: actor.execute]
 
     return plan_and_act
@@ -152,12 +166,12 @@ def planning_policy(actor: Actor, world: World, goal: NDArray[np.float64], seed:
 def random_policy(action_dim: int, seed: int) -> Policy:
     """Returns the policy that draws every action uniformly from [-1, 1]."""
     stream = np.random.default_rng(seed)
-    return lambda world: stream.uniform(-1.0, 1.0, (1, action_dim)).astype(np.float32)
+    return lambda world, left: stream.uniform(-1.0, 1.0, (1, action_dim)).astype(np.float32)
 
 
 def noop_policy(action_dim: int) -> Policy:
     """Returns the policy that always stays where it is."""
-    return lambda world: np.zeros((1, action_dim), np.float32)
+    return lambda world, left: np.zeros((1, action_dim), np.float32)
 
 
 def execute(world: World, goal: NDArray[np.float64], actions: Actions) -> tuple[int, bool]:
@@ -174,6 +188,6 @@ def act(world: World, task: Task, policy: Policy, budget: int) -> Outcome:
     world.set_state(task.start)
     steps, success = 0, False
     while steps < budget and not success:
-        executed, success = execute(world, task.goal, policy(world)[: budget - steps])
+        executed, success = execute(world, task.goal, policy(world, budget - steps)[: budget - steps])
         steps += executed
     return Outcome(success, steps, world.error(task.goal))

@@ -3,7 +3,8 @@
 Input: `checkpoint`. At every decision the world model scores candidate action sequences from four sources: the
 scripted pusher continued from where the world is (it does not know the goal), perturbed copies of those, uniform
 random actions, and CEM's own mean and elites. The sequence of lowest predicted cost *among all of them* is the
-winner; its first `planner.execute` blocks are executed, then the decision is made again, until success or budget.
+winner; its first `planner.execute` blocks are executed, then the decision is made again, until success or budget. No plan looks beyond the budget, so the
+last plans, and the arrays about them, are shorter.
 
 Writes, step d = decision, t = environment step, i = CEM iteration counted over all decisions:
 
@@ -123,7 +124,8 @@ def _record_task(out: Run, config: Showcase, actor: Actor, world: World, task: T
         f"**PushT, seed {config.seed}.** Push the block and move the agent to where a scripted push had them "
         f"{config.goal_offset} steps later, within {config.budget} environment steps. The model sees pictures "
         f"only. CEM: {planner.num_samples} samples, {planner.iterations} iterations, {planner.elites} elites, "
-        f"horizon {planner.horizon} blocks of {actor.frameskip} steps, {planner.execute} executed at a time. "
+        f"horizon {planner.horizon} blocks of {actor.frameskip} steps but never beyond the budget, "
+        f"{planner.execute} executed at a time. "
         f"{config.candidates} candidates from each of: {', '.join(SOURCES)}.",
     )
     out.text("showcase/checkpoint", _describe_checkpoint(out, actor))
@@ -146,11 +148,12 @@ def _measure_latencies(out: Run, config: Showcase, actor: Actor, world: World, t
     goal, start = (actor.picture(world, state) for state in (task.goal, task.start))
     planner = config.planner
     z = torch.zeros(2, actor.model.config.dim, device=actor.model.device)
-    actions = np.zeros((planner.num_samples, actor.steps, world.action_dim), np.float32)
+    full = planner.horizon * actor.frameskip
+    actions = np.zeros((planner.num_samples, full, world.action_dim), np.float32)
     measured: dict[str, Callable[[], Any]] = {
         "latency/encode": lambda: actor.encode(start),
         "latency/cost": lambda: actor.costs(z[0], z[1], actions),
-        "latency/solve": lambda: actor.cem.solve(actor.encode(start), actor.encode(goal), generator(0)),
+        "latency/solve": lambda: actor.plan(actor.encode(start), actor.encode(goal), generator(0), full),
     }
     for tag, call in measured.items():
         for repeat in range(config.latency_repeats + 1):
@@ -186,12 +189,13 @@ def _decide(setting: Setting, decision: int, step: int) -> tuple[int, bool]:
     out.image("showcase/observation", observation, decision)
     z = actor.encode(observation)
     out.scalar("showcase/latent_distance", _squared(z, setting.z_goal), decision)
-    seconds, plan = _seconds(lambda: actor.cem.solve(z, setting.z_goal, setting.stream))
+    left = setting.config.budget - step
+    seconds, plan = _seconds(lambda: actor.plan(z, setting.z_goal, setting.stream, left))
     out.timing("decision/solve", seconds, decision)
     candidates = _candidates(setting, z, plan)
     winner = candidates.actions[candidates.winner]
     before = world.state
-    states, reached, success = _act(setting, winner[: setting.config.budget - step], step)
+    states, reached, success = _act(setting, winner[:left], step)
     predicted = _predict(actor, z, winner)[: len(reached)]
     if len(reached):
         out.scalar("showcase/prediction_error", float(((predicted[-1] - reached[-1]) ** 2).sum()), decision)
@@ -207,7 +211,7 @@ def _decide(setting: Setting, decision: int, step: int) -> tuple[int, bool]:
 
 def _candidates(setting: Setting, z: torch.Tensor, plan: Plan) -> Candidates:
     actor, count, rng = setting.actor, setting.config.candidates, setting.rng
-    scripted = _scripted(setting, count)
+    scripted = _scripted(setting, count, len(plan.actions) * actor.frameskip)
     noise = rng.normal(0.0, PERTURBATION, scripted.shape)
     perturbed = np.clip(scripted + noise, -1.0, 1.0).astype(np.float32)
     random = rng.uniform(-1.0, 1.0, scripted.shape).astype(np.float32)
@@ -220,14 +224,14 @@ def _candidates(setting: Setting, z: torch.Tensor, plan: Plan) -> Candidates:
     return Candidates(actions, actor.costs(z, setting.z_goal, actions), source)
 
 
-def _scripted(setting: Setting, count: int) -> Actions:
+def _scripted(setting: Setting, count: int, steps: int) -> Actions:
     """Returns the actions (count, steps, A) of as many scripted pushers, all starting where the world is now."""
     scratch = setting.scratch
     chunks = []
     for policy in [PushTPolicy(rng) for rng in setting.rng.spawn(count)]:
         state = scratch.set_state(setting.world.state)
         chunk = []
-        for _ in range(setting.actor.steps):
+        for _ in range(steps):
             chunk.append(policy(state))
             state = scratch.step(chunk[-1])
         chunks.append(chunk)
