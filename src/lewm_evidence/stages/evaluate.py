@@ -1,8 +1,8 @@
 """Many seeded starts, each given to the world model and to two baselines.
 
-Input: `checkpoint`. Every start is tried by three methods: `lewm` (the world model with CEM), `random` (uniform
-actions) and `noop` (stay). A plan never looks beyond the budget. Success is looked for after every step; the final error is the distance in px to the
-goal, over agent and block, at success or when the budget is spent.
+Input: `checkpoint`. Every start is tried by three methods: `lewm` (the world model with CEM; no plan looks beyond
+the budget), `random` (uniform actions) and `noop` (stay). Success is looked for after every step; the final error
+is the distance in px to the goal, over agent and block, at success or when the budget is spent.
 
 Writes, step = episode: scalars `evaluate/<method>/success` (0 or 1) and `evaluate/<method>/final_error_px`;
 at step 0: `evaluate/<method>/success_rate`, `evaluate/<method>/mean_final_error_px`,

@@ -3,8 +3,8 @@
 Input: `checkpoint`. At every decision the world model scores candidate action sequences from four sources: the
 scripted pusher continued from where the world is (it does not know the goal), perturbed copies of those, uniform
 random actions, and CEM's own mean and elites. The sequence of lowest predicted cost *among all of them* is the
-winner; its first `planner.execute` blocks are executed, then the decision is made again, until success or budget. No plan looks beyond the budget, so the
-last plans, and the arrays about them, are shorter.
+winner; its first `planner.execute` blocks are executed, then the decision is made again, until success or budget.
+No plan looks beyond the budget, so the last plans, and the arrays about them, are shorter.
 
 Writes, step d = decision, t = environment step, i = CEM iteration counted over all decisions:
 
@@ -164,7 +164,7 @@ def _measure_latencies(out: Run, config: Showcase, actor: Actor, world: World, t
 def _seconds(call: Callable[[], T]) -> tuple[float, T]:
     start = time.perf_counter()
     result = call()
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # torch gives no types here
         torch.cuda.synchronize()
     return time.perf_counter() - start, result
 
