@@ -29,6 +29,7 @@ _CHECKSUM_SEED = 7850921
 _LZ4 = pa.Codec("lz4_raw")
 _NAMES = uuid.UUID("a1f4dd5e-5f0c-5d0c-9b1e-6d0b7b0f6a55")
 _LAYOUT_NAME = "layout"
+_ROW_ID = "rerun.controls.RowId"
 
 
 class _File(NamedTuple):
@@ -67,8 +68,9 @@ def _layout_chunks(layout: rrb.Blueprint, application: str, path: Path) -> list[
     layout.save(application, path)
     reader = RrdReader(path)
     (store,) = reader.blueprints()
-    chunks = [_without_log_time(chunk) for chunk in reader.stream(store=store).to_chunks()]
-    return sorted(chunks, key=lambda chunk: str(chunk.entity_path))
+    # The SDK batches by the clock: single rows in an order of their own do not depend on that.
+    rows = [row for chunk in reader.stream(store=store).to_chunks() for row in _rows(chunk.to_record_batch())]
+    return [_chunk(row) for row in sorted(rows, key=_place)]
 
 
 def _rename(part: Any, name: str) -> None:
@@ -77,9 +79,15 @@ def _rename(part: Any, name: str) -> None:
         _rename(inner, f"{name}/{number}")
 
 
-def _without_log_time(chunk: Chunk) -> Chunk:
-    batch = chunk.to_record_batch()
-    return _chunk(batch.drop_columns([name for name in ("log_time", "log_tick") if name in batch.schema.names]))
+def _rows(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    timeless = batch.drop_columns([name for name in ("log_time", "log_tick") if name in batch.schema.names])
+    for number in range(timeless.num_rows):
+        yield timeless.slice(number, 1)
+
+
+def _place(row: pa.RecordBatch) -> tuple[bytes, str]:
+    cells = {name: row.column(name).to_pylist() for name in row.schema.names if name != _ROW_ID}
+    return row.schema.metadata[b"rerun:entity_path"], repr(sorted(cells.items()))
 
 
 def _chunk(batch: pa.RecordBatch) -> Chunk:
@@ -90,7 +98,7 @@ def _chunk(batch: pa.RecordBatch) -> Chunk:
 def _numbered(chunk: Chunk, number: int) -> Chunk:
     """Returns the chunk with ids made of `number` and the row instead of time and chance."""
     batch = chunk.to_record_batch()
-    place = batch.schema.get_field_index("rerun.controls.RowId")
+    place = batch.schema.get_field_index(_ROW_ID)
     rows = [struct.pack(">QQ", number, row) for row in range(chunk.num_rows)]
     columns = list(batch.columns)
     columns[place] = pa.array(rows, type=batch.schema.field(place).type)
