@@ -1,11 +1,18 @@
 """Fixtures that several rooms share. This file also puts `tests/` on the path, for `import example_runs`."""
 
+import ipaddress
+import itertools
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import example_runs
 from lewm_evidence.records import FinishedRun
+
+_numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +20,31 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FinishedRun]
     """Finished made-up runs by stage name, in a folder of runs. Read only: every test shares them."""
     folder: Path = tmp_path_factory.mktemp("examples") / "runs"
     return example_runs.build(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _only_loopback() -> Iterator[None]:
+    """Nothing in this process reaches another machine, nor asks where one is."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "connect_ex"):
+            patch.setattr(socket.socket, name, _near(getattr(socket.socket, name), lambda _, to: to[0]))
+        patch.setattr(socket, "getaddrinfo", _near(socket.getaddrinfo, lambda host, *_: host))
+        yield
+
+
+def _near(function: Callable[..., Any], host_of: Callable[..., Any]) -> Callable[..., Any]:
+    def guarded(*given: Any, **named: Any) -> Any:
+        unix = isinstance(given[0], socket.socket) and given[0].family not in (socket.AF_INET, socket.AF_INET6)
+        host = None if unix else host_of(*given)
+        if host not in (None, "", "localhost") and not ipaddress.ip_address(host).is_loopback:
+            raise AssertionError(f"a test asked for {host}; tests stay on loopback")
+        return function(*given, **named)
+
+    return guarded
+
+
+@pytest.fixture(autouse=True)
+def _own_hub_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads or writes the hub cache of whoever runs it, nor sends their token."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path_factory.getbasetemp() / f"hub-cache-{next(_numbers)}"))
+    monkeypatch.delenv("HF_TOKEN", raising=False)

@@ -216,7 +216,7 @@ def test_a_missing_file_is_named(hub: Hub, tmp_path: Path) -> None:
 def test_what_is_not_a_hub_is_refused(hub: Hub, tmp_path: Path) -> None:
     """A server without the hub's headers is not taken for one."""
     hub.silent = True
-    refused(pin(hub), tmp_path, "cannot be reached; check the network, HF_ENDPOINT")
+    refused(pin(hub), tmp_path, "what answered is not a hub; check HF_ENDPOINT")
 
 
 def test_the_token_comes_from_the_environment_and_stays_secret(

@@ -60,6 +60,7 @@ def test_a_hub_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         out = a_run(tmp_path / "good", config)
         fetch.run(out)
         hub.altered["model.safetensors"] = files["model.safetensors"][:-1] + b"\x00"
+        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "another-cache"))
         bad = a_run(tmp_path / "bad", config)
         with pytest.raises(CheckpointError, match="sha256"):
             fetch.run(bad)
