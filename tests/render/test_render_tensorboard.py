@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util import tensor_util
 
@@ -124,3 +126,22 @@ def test_a_run_without_records_is_not_listed(tmp_path: Path) -> None:
     rows = render([finished(tmp_path / "runs", "fetch")], tmp_path / "views")
     assert {row.run for row in rows} == {"timing/fetch"}
     assert list(digests(tmp_path / "views")) == [f"timing/fetch/{FILE_NAME}"]
+
+
+@given(st.lists(st.integers(0, 9), max_size=40))
+def test_every_series_counts_upwards(steps: list[int]) -> None:
+    """Whatever the order of steps, each series is strictly increasing and no value is lost."""
+    writer = EventWriter(Path("never-written"))
+    series: dict[str, list[int]] = {}
+    for step in steps:
+        series.setdefault(writer._place("x", step), []).append(step)
+    assert sorted(step for placed in series.values() for step in placed) == sorted(steps)
+    assert all(placed == sorted(set(placed)) for placed in series.values())
+
+
+def test_a_field_cannot_break_its_table(tmp_path: Path) -> None:
+    """Bars and line breaks in an event's string stay inside their cell."""
+    run = finished(tmp_path / "runs", "fetch", lambda run: run.event("note", said="a|b\nc"))
+    render([run], tmp_path / "views")
+    table = read(tmp_path / "views" / "results" / "fetch")["events/note"][0][1].item().decode()
+    assert table.splitlines()[2:] == [r"| said | a\|b c |"]

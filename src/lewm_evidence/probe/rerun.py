@@ -1,6 +1,7 @@
 """Asks Rerun itself whether a recording can be read, and reads back what the records say it must hold."""
 
 import json
+import re
 import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -140,8 +141,8 @@ def _expected(run: FinishedRun) -> dict[tuple[str, str], list[tuple[int, Any]]]:
         elif isinstance(record, Text):
             wanted["text", entity].append((record.step, record.text))
         elif isinstance(record, Event):
-            words = [name.replace("_", " ") for name in record.fields]
-            words += [value for value in record.fields.values() if isinstance(value, str)]
+            strings = [value for value in record.fields.values() if isinstance(value, str)]
+            words = re.findall(r"[A-Za-z0-9]+", " ".join([*record.fields, *strings]).replace("_", " "))
             wanted["event", entity].append((record.step, words))
         elif isinstance(record, Arrays) and record.tag == "showcase/decision":
             for key, content in _drawn(run.arrays(record.path)):

@@ -149,7 +149,7 @@ def event_text(event: Event) -> str:
 def _plain(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else " ".join(str(value).replace("|", "\\|").split())
 
 
 def _arrays(run: FinishedRun, tag: str) -> list[dict[str, NDArray[Any]]]:

@@ -221,5 +221,9 @@ def write_record(writer: EventWriter, run: FinishedRun, record: Record) -> None:
 
 
 def _table(event: Event) -> str:
-    rows = "".join(f"\n| {name} | {value} |" for name, value in event.fields.items())
+    rows = "".join(f"\n| {name} | {_one_cell(str(value))} |" for name, value in event.fields.items())
     return f"| field | value |\n|---|---|{rows}"
+
+
+def _one_cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
