@@ -14,7 +14,7 @@ from lewm_evidence.errors import ConfigError
 Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-WorldName = Literal["pusht"]
+WorldName = Literal["pusht", "tworoom"]
 
 
 class _Model(BaseModel):

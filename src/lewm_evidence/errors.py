@@ -4,6 +4,7 @@ EvidenceError
 ├── ConfigError          the configuration cannot be used
 ├── InputError           a function was given an argument it cannot work with (also a ValueError)
 ├── CheckpointError      a checkpoint is missing, altered or of another shape than promised
+├── WorldError           a simulator does not keep a promise of the world protocol
 ├── StageError           a stage cannot produce its result from these inputs
 │   └── GateError        the result exists but does not hold what evidence must hold
 ├── ProbeError           a viewer does not show what the records say
@@ -28,6 +29,10 @@ class InputError(EvidenceError, ValueError):
 
 class CheckpointError(EvidenceError):
     """A checkpoint is missing, altered, or of another shape than promised."""
+
+
+class WorldError(EvidenceError):
+    """A simulator does not keep a promise of the world protocol."""
 
 
 class StageError(EvidenceError):

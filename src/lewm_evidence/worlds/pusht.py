@@ -7,21 +7,25 @@ Lengths are pixels of a 512 x 512 table with y pointing down, times are seconds,
 """
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pymunk
 from numpy.typing import ArrayLike, NDArray
 
 from lewm_evidence.errors import InputError
+from lewm_evidence.worlds.mix import Policy
 from lewm_evidence.worlds.pusht_picture import (
     AGENT_RADIUS,
     BAR,
+    SPACE,
     STEM,
     WALL_RADIUS,
     WALLS,
     Picture,
     Vertices,
 )
+from lewm_evidence.worlds.pusht_policy import BEHAVIOURS, PushTPolicy
 
 BLOCK_OUTLINE: Vertices = ((-60, 0), (60, 0), (60, 30), (15, 30), (15, 120), (-15, 120), (-15, 30), (-60, 30))
 BLOCK_MASS = 1.0
@@ -47,7 +51,13 @@ class PushT:
 
     name = "pusht"
     action_dim = 2
-    state_dim = 7
+    state_names = ("agent_x", "agent_y", "block_x", "block_y", "block_angle", "agent_velocity_x", "agent_velocity_y")
+    state_dim = len(state_names)
+    space = (float(SPACE), float(SPACE))
+    block_outline = np.array(BLOCK_OUTLINE, np.float64)
+    walls = np.zeros((0, 0, 2))
+    behaviours: Mapping[str, float] = BEHAVIOURS
+    min_travel = 20.0
 
     def __init__(self) -> None:
         self._picture = Picture()
@@ -109,6 +119,14 @@ class PushT:
         goal = np.asarray(goal_state, dtype=np.float64)
         turn = abs(float(self.state[4] - goal[4])) % (2 * math.pi)
         return self.error(goal) < SUCCESS_DISTANCE and min(turn, 2 * math.pi - turn) < SUCCESS_ANGLE
+
+    def travel(self, starts: NDArray[np.float64], goals: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Returns how far the block moves, (N,) px for states (N, 7)."""
+        return np.asarray(np.linalg.norm(goals[:, 2:4] - starts[:, 2:4], axis=1))
+
+    def policy(self, rng: np.random.Generator, shares: Mapping[str, float] | None = None) -> Policy:
+        """Returns the policy of one episode: pushes, or a random walk, or another of `BEHAVIOURS`."""
+        return PushTPolicy(rng, shares)
 
     def _build(self) -> None:
         self._space = pymunk.Space()

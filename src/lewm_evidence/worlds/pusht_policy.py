@@ -1,16 +1,21 @@
-"""A scripted mix of behaviours for PushT: go behind the block, push through it, choose again; or wander.
+"""A scripted mix of behaviours for PushT, one per episode.
 
-Most episodes push, so that the block moves in many directions and turns; the others move at random, so that a
-model also sees what the agent does alone.
+push: go behind the block, push through it, choose again; the block moves in many directions and turns.
+wander: move at random, so that a model also sees what the agent does alone.
+rotate: push the ends of the block's bar and stem sideways, so that it turns more than it moves.
+weak: move at random near the block, touching it by chance.
 """
 
 import math
+from collections.abc import Mapping
 from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
-PUSH_SHARE = 0.7
+from lewm_evidence.worlds.mix import chosen
+
+BEHAVIOURS = {"push": 0.7, "wander": 0.3, "rotate": 0.0, "weak": 0.0}
 SPACE_CENTRE = 256.0
 REACH = 100.0  # px that an action of 1 aims ahead
 APPROACH_SPEED = 0.6
@@ -20,6 +25,8 @@ INSIDE = (25.0, 487.0)  # where the agent may be sent
 # Beyond this a wandering agent turns back. Until it has turned it may leave the table, which nothing prevents: a
 # model that never saw this plans paths through the walls.
 TURN_BACK = (10.0, 502.0)
+LEVERS = ((-50.0, 15.0), (50.0, 15.0), (0.0, 105.0))  # the block's ends in its own frame
+NEAR = 100.0  # px from the block's centre beyond which a weak agent turns back to it
 BLOCK_INSIDE = (90.0, 422.0)  # where pushes should leave the block's centre
 
 Vector = NDArray[np.float64]
@@ -35,11 +42,12 @@ class PushTPolicy:
 
     Args:
         rng: decides the behaviour of the episode, its pushes and the noise of every action.
+        shares: of the behaviours; by default `BEHAVIOURS`.
     """
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng: np.random.Generator, shares: Mapping[str, float] | None = None) -> None:
         self._rng = rng
-        self._pushes = bool(rng.random() < PUSH_SHARE)
+        self._behaviour = chosen(rng, BEHAVIOURS if shares is None else shares)
         self._speed = float(rng.uniform(0.2, 0.6))
         self._noise = float(rng.uniform(0.0, 0.15))
         self._phase = _Phase.APPROACH
@@ -47,7 +55,8 @@ class PushTPolicy:
 
     def __call__(self, state: Vector) -> NDArray[np.float32]:
         """Returns the action (2,) in [-1, 1] for `state` (7,)."""
-        wish = self._push(state) if self._pushes else self._wander(state)
+        act = {"wander": self._wander, "weak": self._stay_near}.get(self._behaviour, self._push)
+        wish = act(state)
         action = wish + self._rng.normal(0.0, self._noise, 2)
         return np.clip(action, -1.0, 1.0).astype(np.float32)
 
@@ -60,9 +69,16 @@ class PushTPolicy:
         outward = np.sign(state[:2] - np.clip(state[:2], *TURN_BACK))
         return np.where(outward != 0, -outward * np.abs(self._wish), self._wish)
 
+    def _stay_near(self, state: Vector) -> Vector:
+        """Returns a random velocity, turned towards the block when it is far."""
+        wish, centre = self._wander(state), block_centre(state)
+        far = np.linalg.norm(centre - state[:2]) > NEAR
+        return _direction(centre - state[:2]) * float(np.linalg.norm(wish)) if far else wish
+
     def _push(self, state: Vector) -> Vector:
         if self._left == 0:
-            self._choose(state)
+            choose = self._choose_turn if self._behaviour == "rotate" else self._choose
+            choose(state)
         self._left -= 1
         agent = state[:2]
         if self._phase is _Phase.APPROACH and np.linalg.norm(self._behind - agent) < 15:
@@ -86,8 +102,21 @@ class PushTPolicy:
             direction = _direction(np.full(2, SPACE_CENTRE) - block_centre(state))
         # Off the centre of gravity the block turns, so pushes aim up to half its width beside it.
         sideways = np.array([-direction[1], direction[0]]) * self._rng.uniform(-50, 50)
-        self._aim = block_centre(state) + sideways
-        self._behind = np.clip(self._aim - STANDOFF * direction, *INSIDE)
+        self._go(block_centre(state) + sideways, direction, travel)
+
+    def _choose_turn(self, state: Vector) -> None:
+        """Chooses an end of the bar or of the stem, and a short push across the lever to the centre of gravity."""
+        x, y, angle = state[2:5]
+        u, v = LEVERS[self._rng.integers(len(LEVERS))]
+        end = np.array([x + math.cos(angle) * u - math.sin(angle) * v, y + math.sin(angle) * u + math.cos(angle) * v])
+        lever = _direction(end - block_centre(state))
+        across = np.array([-lever[1], lever[0]]) * self._rng.choice([-1.0, 1.0])
+        self._go(end, across, float(self._rng.uniform(20, 90)))
+
+    def _go(self, aim: Vector, direction: Vector, travel: float) -> None:
+        """Intends to push through `aim` in `direction`, `travel` px beyond it."""
+        self._aim = aim
+        self._behind = np.clip(aim - STANDOFF * direction, *INSIDE)
         self._length = STANDOFF + travel
         self._phase, self._left = _Phase.APPROACH, 30
 
