@@ -112,6 +112,14 @@ def test_most_tasks_move_the_block() -> None:
     assert np.mean(moved) > 0.6
 
 
+def test_pictures_show_the_agent_at_start_and_goal() -> None:
+    """No task begins or ends with the agent off the table."""
+    for episode in range(40):
+        task = make_task(worlds.make("pusht"), episode_seeds(0, episode).task, 25)
+        for state in (task.start, task.goal):
+            assert np.all((state[:2] > 0) & (state[:2] < 512))
+
+
 def test_success_ends_an_episode() -> None:
     """An episode that starts at its goal ends after one step, with success."""
     world = worlds.make("pusht")
