@@ -54,5 +54,9 @@ def ended_with():
 
 
 onsuccess:
-    if workflow.is_main_process and Path(PLAN["verify"].manifest).exists() and Path(BUNDLE).exists():
+    if (
+        workflow.is_main_process
+        and Path(PLAN["verify"].manifest).exists()
+        and Path(BUNDLE).exists()
+    ):
         shell(ended_with())
