@@ -15,6 +15,8 @@ Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 WorldName = Literal["pusht", "tworoom"]
+# Checkpoints are taken, and scored, also of worlds whose simulator is not here.
+CheckpointWorld = Literal["pusht", "tworoom", "reacher", "cube"]
 
 
 class _Model(BaseModel):
@@ -39,7 +41,7 @@ class HubCheckpoint(_Model):
     files: dict[Annotated[str, Field(pattern=r"^[\w.-]+$")], Sha256] = Field(
         description="file name to sha256; config.json, and weights.pt or model.safetensors"
     )
-    world: WorldName = Field(description="the simulator the checkpoint was trained on")
+    world: CheckpointWorld = Field(description="the simulator the checkpoint was trained on")
     action_mean: list[float] = Field(description="mean of one raw action in the training data, per dimension")
     action_std: list[Annotated[float, Field(gt=0)]] = Field(description="its standard deviation")
 
@@ -121,7 +123,7 @@ class Train(_Model):
     """LeWM training: next-embedding prediction and SIGReg (arXiv 2603.19312, section 3)."""
 
     seed: Seed = Field(0, description="of weights, batches and projections")
-    steps: Positive = Field(2500, description="optimiser steps")
+    steps: Positive = Field(4000, description="optimiser steps")
     batch: Positive = Field(64, description="windows per step; paper 128")
     image_size: Positive = Field(64, description="side of the square pictures in pixels; paper 224")
     dim: Positive = Field(64, description="size of a latent; paper 192")
@@ -130,8 +132,8 @@ class Train(_Model):
     channels: list[Positive] = Field([24, 32, 48, 64], description="of the convolution encoder's stages")
     history: Positive = Field(3, description="frames the predictor sees; paper 3")
     frameskip: Positive = Field(5, description="environment steps per action block; paper 5")
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="of the predictor; paper 0.1")
-    learning_rate: Annotated[float, Field(gt=0)] = Field(1e-3, description="AdamW peak; paper 5e-5")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="of the predictor; paper 0.1")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(2e-3, description="AdamW peak; paper 5e-5")
     weight_decay: Annotated[float, Field(ge=0)] = Field(1e-3, description="AdamW; paper 1e-3")
     warmup: Annotated[int, Field(ge=0)] = Field(100, description="steps of linear warm-up, then cosine to zero")
     clip: Annotated[float, Field(gt=0)] = Field(1.0, description="gradient norm clip; paper 1")

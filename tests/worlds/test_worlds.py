@@ -54,5 +54,5 @@ def test_the_mix_stays_on_the_table() -> None:
     agent = states[:, :, :2].reshape(-1, 2)
     block = np.array([block_centre(state) for state in states.reshape(-1, 7)])
     inside = [((places > 0) & (places < 512)).all(axis=1) for places in (agent, block)]
-    assert 0.97 < inside[0].mean() < 1
+    assert 0.9 < inside[0].mean() < 1
     assert inside[1].mean() > 0.99

@@ -3,9 +3,9 @@
 Inputs: none.
 Writes:
     arrays `collect/episodes`: `states` float32 (episodes, steps + 1, S), `actions` float32 (episodes, steps, A).
-    scalars `collect/block_motion` (share of steps that move the block by more than 0.1 px),
-    `collect/displacement_mean`, `collect/displacement_median` (px the block moves in 25 steps),
-    `collect/turn_mean` (degrees it turns in 25 steps), `collect/episodes`, `collect/steps`.
+    scalars `collect/episodes`, `collect/steps`; where there is a block: `collect/block_motion` (share of steps
+    that move the block by more than 0.1 px), `collect/displacement_mean` and `collect/displacement_median` (px the
+    block moves in 25 steps), `collect/turn_mean` (degrees it turns in 25 steps).
     timing `collect/simulate` (episodes per second).
 """
 
@@ -37,19 +37,19 @@ def run(out: Run) -> None:
             say(f"collect: {index + 1} of {config.episodes} episodes")
     out.timing("collect/simulate", config.episodes / (time.perf_counter() - start), unit="1/s")
     out.arrays("collect/episodes", {"states": states, "actions": actions})
-    _summarise(out, states)
+    out.scalar("collect/episodes", config.episodes)
+    out.scalar("collect/steps", config.steps)
+    if world.block_outline is not None:
+        _summarise(out, world, states)
 
 
-def _summarise(out: Run, states: NDArray[np.float32]) -> None:
-    block = states[:, :, 2:4].astype(np.float64)
-    moved = np.linalg.norm(np.diff(block, axis=1), axis=-1) > MOVED
+def _summarise(out: Run, world: worlds.World, states: NDArray[np.float32]) -> None:
+    names = world.state_names
+    x, y, angle = (states[:, :, names.index(name)].astype(np.float64) for name in ("block_x", "block_y", "block_angle"))
     lag = min(LAG, states.shape[1] - 1)
-    displacement = np.linalg.norm(block[:, lag:] - block[:, :-lag], axis=-1)
-    turn = states[:, lag:, 4].astype(np.float64) - states[:, :-lag, 4]
-    turn = np.abs((turn + np.pi) % (2 * np.pi) - np.pi)
-    out.scalar("collect/episodes", len(states))
-    out.scalar("collect/steps", states.shape[1] - 1)
-    out.scalar("collect/block_motion", moved.mean())
+    displacement = np.hypot(x[:, lag:] - x[:, :-lag], y[:, lag:] - y[:, :-lag])
+    turn = np.abs((angle[:, lag:] - angle[:, :-lag] + np.pi) % (2 * np.pi) - np.pi)
+    out.scalar("collect/block_motion", (np.hypot(np.diff(x), np.diff(y)) > MOVED).mean())
     out.scalar("collect/displacement_mean", displacement.mean())
     out.scalar("collect/displacement_median", np.median(displacement))
     out.scalar("collect/turn_mean", np.degrees(turn).mean())

@@ -4,8 +4,8 @@ Inputs: `data`, a collect run.
 Writes:
     scalars, step = optimiser steps done: `train/loss`, `train/prediction_loss`, `train/sigreg`, `train/grad_norm`,
     `train/learning_rate` of the last step; on held-out episodes `train/embedding_std`, `train/effective_rank`,
-    `train/val_prediction`, `train/val_copy`, `train/val_shuffled`, `train/probe_r2_min` (agent and block position)
-    and `train/probe_r2/<quantity>`.
+    `train/val_prediction`, `train/val_copy`, `train/val_shuffled`, `train/probe_r2_min` (agent and block position,
+    of pictures that show the agent) and `train/probe_r2/<quantity>`.
     event `train/model` (parameters, training and held-out episodes).
     timing `train/throughput` (windows per second).
     files `checkpoint/` as `checkpoint.load_checkpoint` reads it.
@@ -44,6 +44,7 @@ class _Data:
     train: windows.Windows
     held_out: windows.Windows
     normalization: Normalization
+    world: worlds.World
 
 
 @dataclass
@@ -87,7 +88,8 @@ def _prepare(out: Run, config: Train) -> _Data:
         world=world.name,
     )
     frames = _draw(world, states, config.image_size)
-    return _Data(*windows.split_windows(states, actions, frames, normalization, config.history), normalization)
+    train, held_out = windows.split_windows(states, actions, frames, normalization, config.history)
+    return _Data(train, held_out, normalization, world)
 
 
 def _episodes(source: FinishedRun) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -219,20 +221,33 @@ def _record(out: Run, trainer: _Trainer, data: _Data, values: dict[str, float], 
 def _measure(model: LeWM, data: _Data, seed: int) -> dict[str, float]:
     rng = np.random.default_rng([seed, 0, 1])  # the same sample at every record
     errors = measure.dynamics(model, *data.held_out.draw(rng, VAL_WINDOWS))
-    frames, states = data.train.draw_frames(rng, PROBE_TRAIN)
-    frames_test, states_test = data.held_out.draw_frames(rng, PROBE_TEST)
-    z, z_test = model.encode(frames), model.encode(frames_test)
-    scores = measure.probe_r2(z, measure.probed(states), z_test, measure.probed(states_test))
-    by_name = dict(zip(measure.PROBED, scores.tolist(), strict=True))
+    z_test = model.encode(data.held_out.draw_frames(rng, PROBE_TEST)[0])
+    scores = _probe(model, data, rng)
     return {
         "embedding_std": measure.embedding_std(z_test),
         "effective_rank": measure.effective_rank(z_test),
         "val_prediction": errors.prediction,
         "val_copy": errors.copy,
         "val_shuffled": errors.shuffled,
-        "probe_r2_min": min(by_name[name] for name in measure.GATED),
-        **{f"probe_r2/{name}": score for name, score in by_name.items()},
+        "probe_r2_min": min(score for name, score in scores.items() if measure.is_position(name)),
+        **{f"probe_r2/{name}": score for name, score in scores.items()},
     }
+
+
+def _probe(model: LeWM, data: _Data, rng: np.random.Generator) -> dict[str, float]:
+    """Returns the held-out R^2 of each quantity, of pictures that show the agent."""
+    z, targets = _seen(model, data.world, *data.train.draw_frames(rng, PROBE_TRAIN))
+    z_test, targets_test = _seen(model, data.world, *data.held_out.draw_frames(rng, PROBE_TEST))
+    names = list(targets)
+    columns = (np.column_stack(list(found.values())) for found in (targets, targets_test))
+    return dict(zip(names, measure.probe_r2(z, next(columns), z_test, next(columns)).tolist(), strict=True))
+
+
+def _seen(
+    model: LeWM, world: worlds.World, frames: Tensor, states: NDArray[np.float32]
+) -> tuple[Tensor, dict[str, NDArray[np.float64]]]:
+    shown = measure.visible(states, world)
+    return model.encode(frames[torch.from_numpy(shown)]), measure.probed(states[shown], world)
 
 
 def _judge(out: Run, config: Train) -> None:

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lewm_evidence.model import LeWM
+from lewm_evidence.worlds import World
 
 RIDGE = 1e-3
-PROBED = ("agent_x", "agent_y", "block_x", "block_y", "angle_sin", "angle_cos")
-GATED = PROBED[:4]  # the angle is reported; no small model has learned it in minutes
 
 
 @dataclass(frozen=True)
@@ -61,10 +60,25 @@ def effective_rank(z: Tensor) -> float:
     return float(torch.exp(-(share * share.clamp_min(1e-12).log()).sum()))
 
 
-def probed(states: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Returns the quantities (N, P) named in `PROBED` of PushT states (N, 7)."""
-    angle = states[:, 4].astype(np.float64)
-    return np.column_stack([states[:, :4], np.sin(angle), np.cos(angle)])
+def visible(states: NDArray[np.float32], world: World) -> NDArray[np.bool_]:
+    """Tells for states (N, S) whether the agent is in the picture; elsewhere its place cannot be read."""
+    return np.asarray(((states[:, :2] >= 0) & (states[:, :2] < world.space)).all(axis=1))
+
+
+def probed(states: NDArray[np.float32], world: World) -> dict[str, NDArray[np.float64]]:
+    """Returns what a picture shows of states (N, S), each (N,) by name; an angle as its sine and cosine."""
+    found: dict[str, NDArray[np.float64]] = {}
+    for name, column in zip(world.state_names, states.T.astype(np.float64), strict=True):
+        if "angle" in name:
+            found |= {f"{name}_sin": np.sin(column), f"{name}_cos": np.cos(column)}
+        elif "velocity" not in name:
+            found[name] = column
+    return found
+
+
+def is_position(name: str) -> bool:
+    """Tells whether the gate asks for this quantity; no small model has learned the angle in minutes."""
+    return not name.endswith(("_sin", "_cos"))
 
 
 def probe_r2(

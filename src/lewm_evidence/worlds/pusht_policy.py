@@ -22,9 +22,9 @@ APPROACH_SPEED = 0.6
 STANDOFF = 110.0  # px from the aimed point, clear of the block whatever its angle
 CLEARANCE = 95.0  # px from the block's centre at which the agent walks round it
 INSIDE = (25.0, 487.0)  # where the agent may be sent
-# Beyond this a wandering agent turns back. Until it has turned it may leave the table, which nothing prevents: a
-# model that never saw this plans paths through the walls.
-TURN_BACK = (10.0, 502.0)
+# A wandering agent turns back this far inside the border; below 0 it leaves the table first, which nothing
+# prevents. A model that never saw this plans paths through the walls and loses the agent from sight.
+MARGIN = (-100.0, 60.0)
 LEVERS = ((-50.0, 15.0), (50.0, 15.0), (0.0, 105.0))  # the block's ends in its own frame
 NEAR = 100.0  # px from the block's centre beyond which a weak agent turns back to it
 BLOCK_INSIDE = (90.0, 422.0)  # where pushes should leave the block's centre
@@ -49,6 +49,8 @@ class PushTPolicy:
         self._rng = rng
         self._behaviour = chosen(rng, BEHAVIOURS if shares is None else shares)
         self._speed = float(rng.uniform(0.2, 0.6))
+        margin = float(rng.uniform(*MARGIN))
+        self._turn_back = (margin, 2 * SPACE_CENTRE - margin)
         self._noise = float(rng.uniform(0.0, 0.15))
         self._phase = _Phase.APPROACH
         self._left = 0  # steps until the present intention is given up
@@ -61,12 +63,12 @@ class PushTPolicy:
         return np.clip(action, -1.0, 1.0).astype(np.float32)
 
     def _wander(self, state: Vector) -> Vector:
-        """Returns a random velocity, held for some steps and turned back at the border."""
+        """Returns a random velocity, held for some steps and turned back near the border."""
         if self._left == 0:
             self._left = int(self._rng.integers(1, 9))
             self._wish = self._rng.uniform(-1.5, 1.5, 2) * self._speed
         self._left -= 1
-        outward = np.sign(state[:2] - np.clip(state[:2], *TURN_BACK))
+        outward = np.sign(state[:2] - np.clip(state[:2], *self._turn_back))
         return np.where(outward != 0, -outward * np.abs(self._wish), self._wish)
 
     def _stay_near(self, state: Vector) -> Vector:
