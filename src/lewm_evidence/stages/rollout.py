@@ -19,7 +19,7 @@ from lewm_evidence.model import LeWM
 from lewm_evidence.planning import CEM, Plan
 from lewm_evidence.records import Run
 from lewm_evidence.worlds import World
-from lewm_evidence.worlds.pusht_picture import SPACE
+from lewm_evidence.worlds.pusht_picture import AGENT_RADIUS, SPACE
 
 EPISODE_STEPS = 100  # of the scripted episode that start and goal are cut from; as in training data
 MOVED_PX = 20.0  # a start is preferred from which the push moves the block farther than this
@@ -69,13 +69,14 @@ def make_task(world: World, seed: int, goal_offset: int) -> Task:
 
     Offsets into the episode are tried in an order chosen by `seed`; the first one from which the block moves by
     more than `MOVED_PX` is taken, or the one with the largest motion when there is none. Offsets at which the
-    agent is off the table come last: a picture does not show it there.
+    agent is not wholly on the table come last: a picture does not show it there.
     """
     states = worlds.scripted_episode(world, seed, max(EPISODE_STEPS, goal_offset)).states
     starts = np.random.default_rng(seed).permutation(len(states) - goal_offset)
     goals = starts + goal_offset
     moved = np.linalg.norm(states[goals, 2:4] - states[starts, 2:4], axis=1)
-    shown = np.all((states[:, :2] > 0) & (states[:, :2] < SPACE), axis=1)
+    agent = states[:, :2]
+    shown = np.all((agent > AGENT_RADIUS) & (agent < SPACE - AGENT_RADIUS), axis=1)
     start = starts[np.argmax(np.minimum(moved, MOVED_PX) - 2 * MOVED_PX * ~(shown[starts] & shown[goals]))]
     return Task(world.set_state(states[start]), world.set_state(states[start + goal_offset]))
 
