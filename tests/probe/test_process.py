@@ -77,7 +77,7 @@ def test_a_killed_probe_takes_its_child_along(tmp_path: Path) -> None:
 def test_a_missing_program_is_named(tmp_path: Path) -> None:
     """A program that is not installed gives a sentence."""
     with (
-        pytest.raises(ProbeError, match=r"no-such-viewer cannot be started"),
+        pytest.raises(ProbeError, match=r"no-such-viewer is not a program that can be started"),
         child(["no-such-viewer"], tmp_path / "log"),
     ):
         pass

@@ -1,7 +1,7 @@
 """Child processes that never outlive the probe."""
 
-import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +11,14 @@ from pathlib import Path
 
 from lewm_evidence.errors import ProbeError
 
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+# Asks the kernel to kill the process when its parent dies (1 is PR_SET_PDEATHSIG), makes sure that it has not died
+# already, then becomes the program. A launcher and not a `preexec_fn`: Python warns about those beside threads.
+_LAUNCHER = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 9)
+if os.getppid() == int(sys.argv[1]):
+    os.execvp(sys.argv[2], sys.argv[2:])
+"""
 _GRACE = 5.0
 
 
@@ -32,29 +38,23 @@ def child(
     Raises:
         ProbeError: when the program cannot be started.
     """
+    if shutil.which(command[0]) is None:
+        raise ProbeError(f"{command[0]} is not a program that can be started; is it installed?")
+    launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid())] if sys.platform == "linux" else []
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
-        try:
-            process = subprocess.Popen(
-                list(command),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=os.environ | dict(environment or {}),
-                start_new_session=True,
-                preexec_fn=_die_with_parent if _LIBC else None,  # noqa: PLW1509 - a probe has one thread
-            )
-        except OSError as error:
-            raise ProbeError(f"{command[0]} cannot be started: {error.strerror}; is it installed?") from error
+        process = subprocess.Popen(
+            [*launcher, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=os.environ | dict(environment or {}),
+            start_new_session=True,
+        )
     try:
         yield process
     finally:
         _end(process)
-
-
-def _die_with_parent() -> None:
-    if _LIBC:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
