@@ -38,6 +38,7 @@ class Hub:
         large_at: another server's address, to which large files are redirected; this one's without it.
         xet: announce large files the way the hub does for its newer storage.
         requests: method, path and authorization header of every request.
+        ranges: where each body sent began.
     """
 
     def __init__(self, repo: str, files: dict[str, bytes]) -> None:
@@ -57,6 +58,7 @@ class Hub:
         self.large_at: str | None = None
         self.xet = True
         self.requests: list[tuple[str, str, str | None]] = []
+        self.ranges: list[int] = []
         self.endpoint = ""
         self.closing = threading.Event()
 
@@ -171,6 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._head(status, revision, name, extra)
         if not body:
             return
+        hub.ranges.append(begin)
         if hub.drops:
             hub.drops -= 1
             self.wfile.write(data[begin : begin + len(data) // 2])

@@ -1,9 +1,9 @@
-"""The real hub client against a loopback server."""
+"""What a pinned hub checkpoint becomes, and what is refused although its bytes are the pinned ones."""
 
 import io
 import json
 import os
-from collections.abc import Iterator
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,69 +13,25 @@ import torch
 from safetensors.torch import save
 
 import reference
-from hub_server import REVISION, Hub, serve
+from hub_checkpoints import REPO, VIT, pin, published, refused, torch_file
+from hub_server import REVISION, Hub
 from lewm_evidence.checkpoint import load_checkpoint
 from lewm_evidence.checkpoint.hub import fetch_hub
-from lewm_evidence.checkpoint.names import to_published
-from lewm_evidence.config import HubCheckpoint
-from lewm_evidence.errors import CheckpointError
+from lewm_evidence.checkpoint.names import to_internal, to_published
 from lewm_evidence.model import LeWM, ModelConfig
-from lewm_evidence.model.config import VitConfig
 from tiny import CONFIG, tiny_state_dict
 
-REPO = "someone/a-model"
-SECRET = "hf_a1b2c3d4e5f6"
-VIT = ModelConfig(
-    encoder=VitConfig(image_size=28, patch_size=14, width=16, depth=2, heads=2, mlp_dim=32),
-    predictor=CONFIG.predictor,
-    dim=16,
-    projector_dim=32,
-)
+
+@pytest.fixture(scope="module")
+def official() -> dict[str, bytes]:
+    """The official architecture with random weights, as published: config.json and weights.pt."""
+    return {"config.json": config_json(10), "weights.pt": torch_file(reference.published_weights())}
 
 
-def torch_file(content: Any) -> bytes:
-    """Returns what `torch.save` writes for `content`."""
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    return buffer.getvalue()
-
-
-def published(config: ModelConfig) -> dict[str, torch.Tensor]:
-    """Returns seeded weights for `config` under the names of transformers 4."""
-    torch.manual_seed(3)
-    return {to_published(name): tensor for name, tensor in LeWM(config).state_dict().items()}
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A hub that offers a small model with `weights.pt` under published names."""
-    files = {"config.json": VIT.model_dump_json().encode(), "weights.pt": torch_file(published(VIT))}
-    with serve(Hub(REPO, files)) as hub:
-        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
-        monkeypatch.delenv("HF_TOKEN", raising=False)
-        yield hub
-
-
-def pin(hub: Hub, **changes: Any) -> HubCheckpoint:
-    """Returns a configuration that pins what `hub` offers."""
-    fields = {
-        "source": "hub",
-        "repo": REPO,
-        "revision": REVISION,
-        "files": hub.sha256(),
-        "world": "pusht",
-        "action_mean": [-0.008, 0.007],
-        "action_std": [0.208, 0.206],
-    }
-    return HubCheckpoint.model_validate(fields | changes)
-
-
-def refused(pinned: HubCheckpoint, folder: Path, match: str) -> str:
-    """Asserts that fetching fails with a message like `match` and leaves nothing; returns the message."""
-    with pytest.raises(CheckpointError, match=match) as caught:
-        fetch_hub(pinned, folder / "checkpoint")
-    assert list(folder.iterdir()) == []
-    return str(caught.value)
+def config_json(action_block: int) -> bytes:
+    """Returns the published config.json for action blocks of this size."""
+    action = reference.PUBLISHED["action_encoder"] | {"input_dim": action_block}
+    return (json.dumps(reference.PUBLISHED | {"action_encoder": action}, indent=4) + "\n").encode()
 
 
 def test_published_weights_become_safetensors(hub: Hub, tmp_path: Path) -> None:
@@ -97,23 +53,71 @@ def test_published_weights_become_safetensors(hub: Hub, tmp_path: Path) -> None:
     assert provenance == {"source": "hub", "repo": REPO, "revision": REVISION, "files": hub.sha256()}
 
 
-def test_the_official_model_arrives_in_parity(hub: Hub, tmp_path: Path) -> None:
-    """The official architecture, as published, gives the recorded costs after the fetch."""
-    config = json.dumps(reference.PUBLISHED, indent=4) + "\n"
-    hub.files = {"config.json": config.encode(), "weights.pt": torch_file(reference.published_weights())}
-    fetch_hub(pin(hub), tmp_path / "checkpoint")
+def costs(model: LeWM, count: int) -> torch.Tensor:
+    """Returns the costs of the first of the recorded candidates."""
+    given = reference.inputs()
+    return model.cost(given["start"], given["goal"], torch.from_numpy(given["candidates"][:count]))
+
+
+def test_the_official_model_arrives_in_parity(hub: Hub, tmp_path: Path, official: dict[str, bytes]) -> None:
+    """The official architecture gives the recorded costs, and under the names of transformers 5 the very same."""
+    hub.files = official
+    fetch_hub(pin(hub), tmp_path / "old")
+    found, golden = costs(load_checkpoint(tmp_path / "old"), 20), reference.golden()["cost"][:20]
+    assert np.max(np.abs(found.numpy() - golden) / golden) < 1e-5
+    renamed = {to_internal(name): tensor for name, tensor in reference.published_weights().items()}
+    hub.files = official | {"weights.pt": torch_file(renamed)}
+    fetch_hub(pin(hub), tmp_path / "new")
+    assert (tmp_path / "new" / "model.safetensors").read_bytes() == (
+        tmp_path / "old" / "model.safetensors"
+    ).read_bytes()
+    assert torch.equal(costs(LeWM.from_state_dict(ModelConfig(), renamed), 20), found)
+
+
+def test_both_namings_and_both_formats_give_bit_equal_costs(hub: Hub, tmp_path: Path) -> None:
+    """Names of transformers 4 or 5, pickled or as safetensors: the same checkpoint, to the last bit."""
+    old = published(VIT)
+    new = {to_internal(name): tensor for name, tensor in old.items()}
+    assert old.keys() != new.keys()
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 28, 28, 3), np.uint8)
+    candidates = torch.randn(8, 5, 10, generator=torch.Generator().manual_seed(0))
+    found = [LeWM.from_state_dict(VIT, new).cost(*pictures, candidates)]
+    for number, (file, write, weights) in enumerate(
+        [
+            ("weights.pt", torch_file, old),
+            ("weights.pt", torch_file, new),
+            ("model.safetensors", save, old),
+            ("model.safetensors", save, new),
+        ]
+    ):
+        hub.files = {"config.json": hub.files["config.json"], file: write(weights)}
+        fetch_hub(pin(hub), tmp_path / str(number))
+        found.append(load_checkpoint(tmp_path / str(number)).cost(*pictures, candidates))
+    assert all(torch.equal(cost, found[0]) for cost in found)
+
+
+@pytest.mark.parametrize(("world", "actions"), [("reacher", 2), ("cube", 5)])
+def test_checkpoints_of_the_other_worlds_load_encode_and_score(
+    hub: Hub, tmp_path: Path, official: dict[str, bytes], world: str, actions: int
+) -> None:
+    """No simulator is needed to take a checkpoint of any published world and ask it for latents and costs."""
+    block = 5 * actions
+    weights = official["weights.pt"]
+    if block != 10:
+        torch.manual_seed(1)
+        model = LeWM(ModelConfig(action_block_dim=block))
+        weights = torch_file({to_published(name): tensor for name, tensor in model.state_dict().items()})
+    hub.files = {"config.json": config_json(block), "weights.pt": weights}
+    statistics = {"action_mean": [0.1] * actions, "action_std": [0.5] * actions}
+    fetch_hub(pin(hub, world=world, **statistics), tmp_path / "checkpoint")
     model = load_checkpoint(tmp_path / "checkpoint")
-    given, golden = reference.inputs(), reference.golden()
-    found = model.cost(given["start"], given["goal"], torch.from_numpy(given["candidates"][:20])).numpy()
-    assert np.max(np.abs(found - golden["cost"][:20]) / golden["cost"][:20]) < 1e-5
-
-
-def test_fetching_twice_gives_equal_bytes(hub: Hub, tmp_path: Path) -> None:
-    """Two fetches of the same pins write the same bytes."""
-    for name in ("one", "two"):
-        fetch_hub(pin(hub), tmp_path / name)
-    for path in (tmp_path / "one").iterdir():
-        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+    assert (model.normalization.world, model.normalization.frameskip) == (world, 5)
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), np.uint8)
+    assert model.encode(pictures).shape == (2, 192)
+    raw = torch.zeros(3, 25, actions)
+    found = model.cost(*pictures, model.normalization.to_blocks(model.normalization.normalize(raw)))
+    assert found.shape == (3,)
+    assert torch.isfinite(found).all()
 
 
 def test_safetensors_are_fetched(hub: Hub, tmp_path: Path) -> None:
@@ -125,29 +129,6 @@ def test_safetensors_are_fetched(hub: Hub, tmp_path: Path) -> None:
     assert all(torch.equal(tensor, weights[name]) for name, tensor in model.state_dict().items())
 
 
-@pytest.mark.parametrize("name", ["config.json", "weights.pt"])
-def test_a_wrong_byte_is_refused(hub: Hub, tmp_path: Path, name: str) -> None:
-    """One flipped byte in any file fails, naming the file and both digests."""
-    data = bytearray(hub.files[name])
-    data[len(data) // 2] ^= 1
-    hub.altered[name] = bytes(data)
-    message = refused(pin(hub), tmp_path, f"{name} has sha256")
-    assert hub.sha256()[name] in message
-
-
-def test_a_truncated_body_is_refused(hub: Hub, tmp_path: Path) -> None:
-    """A body shorter than the hub announced fails."""
-    hub.altered["weights.pt"] = hub.files["weights.pt"][:-100]
-    refused(pin(hub), tmp_path, "weights.pt did not arrive whole")
-
-
-def test_a_dropped_connection_is_resumed(hub: Hub, tmp_path: Path) -> None:
-    """A connection that breaks in the middle is taken up again, and the pins still decide."""
-    hub.drops = 1
-    fetch_hub(pin(hub), tmp_path / "checkpoint")
-    assert (tmp_path / "checkpoint" / "model.safetensors").exists()
-
-
 class _Payload:
     def __init__(self, command: str) -> None:
         self.command = command
@@ -156,13 +137,76 @@ class _Payload:
         return os.system, (self.command,)
 
 
-def test_a_hostile_pickle_does_not_run(hub: Hub, tmp_path: Path) -> None:
-    """A pickle that would call `os.system` is refused unrun, even when its sha256 is the pinned one."""
+def rewritten(data: bytes, *pickles: tuple[str, bytes]) -> bytes:
+    """Returns the torch file `data` with its pickle replaced by `pickles`, each with its name in the archive."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w") as new:
+        for name, content in pickles:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("warnings.warn", lambda *_, **__: None)  # of a name that is there twice
+                new.writestr(name, content)
+        for entry in old.namelist():
+            if not entry.endswith(".pkl"):
+                new.writestr(entry, old.read(entry))
+    return buffer.getvalue()
+
+
+def hostile(command: str) -> dict[str, bytes]:
+    """Returns pickles that run `command` when a plain unpickler reads them, by the opcode that does it."""
+    text = command.encode()
+    short = b"\x8c" + bytes([len(text)]) + text
+    python = f"__import__('os').system({command!r})".encode()
+    return {
+        "REDUCE": b"cposix\nsystem\n(S'" + text + b"'\ntR.",
+        "GLOBAL": b'cbuiltins\neval\n(S"' + python + b'"\ntR.',
+        "STACK_GLOBAL": b"\x80\x04\x8c\x02os\x8c\x06system\x93" + short + b"\x85R.",
+        "INST": b"(S'" + text + b"'\nios\nsystem\n.",
+        "OBJ": b"(cos\nsystem\nS'" + text + b"'\no.",
+        "NEWOBJ": b"\x80\x02csubprocess\nPopen\n](X\x02\x00\x00\x00shX\x02\x00\x00\x00-cX"
+        + len(text).to_bytes(4, "little") + text + b"e\x85\x81.",
+        "BUILD": b"ccollections\nOrderedDict\n)R}S'__reduce__'\ncos\nsystem\nsb.",
+        "EXT1": b"\x80\x02\x82\x01.",
+        "PERSID": b"Pstorage\n.",
+        "nested in a list": b"]cos\nsystem\n(S'" + text + b"'\ntRa.",
+        "cut off": b"\x80\x02}q\x00(X",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("opcode", sorted(hostile("")))
+def test_a_hostile_pickle_does_not_run(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opcode: str) -> None:
+    """Whatever opcode would call a function, nothing is run, although the file's sha256 is the pinned one."""
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     mark = tmp_path / "ran"
-    work = tmp_path / "work"
-    work.mkdir()
-    hub.files["weights.pt"] = torch_file({"encoder.weight": _Payload(f"touch {mark}")})
-    refused(pin(hub), work, "nothing in it was run")
+    (tmp_path / "work").mkdir()
+    pickled = hostile(f"touch {mark}")[opcode]
+    hub.files["weights.pt"] = rewritten(hub.files["weights.pt"], ("archive/data.pkl", pickled))
+    refused(pin(hub), tmp_path / "work", "nothing in it was run. Ask its author for safetensors")
+    assert not mark.exists()
+    hub.files["weights.pt"] = pickled  # and without the archive around it, the way torch once wrote
+    refused(pin(hub), tmp_path / "work", "weights.pt")
+    assert not mark.exists()
+
+
+def test_a_hostile_object_does_not_run(hub: Hub, tmp_path: Path) -> None:
+    """The same through `torch.save`, beside a true tensor."""
+    mark = tmp_path / "ran"
+    (tmp_path / "work").mkdir()
+    hub.files["weights.pt"] = torch_file({"a": torch.zeros(1), "encoder.weight": _Payload(f"touch {mark}")})
+    refused(pin(hub), tmp_path / "work", "nothing in it was run")
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("other", ["archive/data.pkl", "archive/constants.pkl", "other/data.pkl", "archive/x.PKL"])
+def test_an_archive_with_two_pickles_is_refused(hub: Hub, tmp_path: Path, other: str) -> None:
+    """Which of them would be read is for nobody to guess."""
+    mark = tmp_path / "ran"
+    (tmp_path / "work").mkdir()
+    with zipfile.ZipFile(io.BytesIO(hub.files["weights.pt"])) as archive:
+        (name,) = (entry for entry in archive.namelist() if entry.endswith(".pkl"))
+        good = archive.read(name)
+    bad = hostile(f"touch {mark}")["REDUCE"]
+    hub.files["weights.pt"] = rewritten(hub.files["weights.pt"], ("archive/data.pkl", good), (other, bad))
+    refused(pin(hub), tmp_path / "work", "weights.pt holds 2 pickles")
     assert not mark.exists()
 
 
@@ -191,50 +235,3 @@ def test_weights_of_another_model_are_refused(hub: Hub, tmp_path: Path) -> None:
     ):
         hub.files["weights.pt"] = torch_file(weights)
         refused(pin(hub), tmp_path, match)
-
-
-@pytest.mark.parametrize(
-    ("changes", "match"),
-    [
-        ({"revision": "f" * 40}, "no such revision"),
-        ({"repo": "someone/else"}, "no such repository"),
-        ({"files": {"config.json": "0" * 64, "model.safetensors": "0" * 64}}, "config.json has sha256"),
-    ],
-)
-def test_what_does_not_exist_is_named(hub: Hub, tmp_path: Path, changes: dict[str, Any], match: str) -> None:
-    """A missing revision or repository gives a sentence that says which."""
-    refused(pin(hub, **changes), tmp_path, match)
-
-
-def test_a_missing_file_is_named(hub: Hub, tmp_path: Path) -> None:
-    """A file that the revision lacks is named."""
-    pinned = pin(hub)
-    del hub.files["weights.pt"]
-    refused(pinned, tmp_path, "there is no file weights.pt")
-
-
-def test_what_is_not_a_hub_is_refused(hub: Hub, tmp_path: Path) -> None:
-    """A server without the hub's headers is not taken for one."""
-    hub.silent = True
-    refused(pin(hub), tmp_path, "what answered is not a hub; check HF_ENDPOINT")
-
-
-def test_the_token_comes_from_the_environment_and_stays_secret(
-    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The token is sent when set, never otherwise, and is not in a message."""
-    refused(pin(hub, revision="f" * 40), tmp_path, "revision")
-    assert {authorization for _, _, authorization in hub.requests} == {None}
-    monkeypatch.setenv("HF_TOKEN", SECRET)
-    message = refused(pin(hub, revision="f" * 40), tmp_path, "revision")
-    assert hub.requests[-1][2] == f"Bearer {SECRET}"
-    assert SECRET not in message
-
-
-def test_a_token_file_is_left_alone(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token that an earlier login left in the home directory is not sent."""
-    (tmp_path / "token").write_text(SECRET)
-    (tmp_path / "work").mkdir()
-    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
-    refused(pin(hub, revision="f" * 40), tmp_path / "work", "revision")
-    assert {authorization for _, _, authorization in hub.requests} == {None}

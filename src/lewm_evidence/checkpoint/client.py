@@ -103,10 +103,10 @@ def _client(where: str, what: str) -> Iterator[Any]:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
     import huggingface_hub
+    from huggingface_hub.utils import logging as log
 
-    logger = logging.getLogger("huggingface_hub")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)  # its warnings repeat addresses, which for large files are signed
+    level = log.get_verbosity()
+    log.set_verbosity(logging.CRITICAL)  # its warnings repeat addresses, which for large files are signed
     try:
         yield huggingface_hub
     except CheckpointError:
@@ -114,7 +114,7 @@ def _client(where: str, what: str) -> Iterator[Any]:
     except Exception as error:  # noqa: BLE001 - the client lets its transport's own errors through
         _explain(error, where, what)
     finally:
-        logger.setLevel(level)
+        log.set_verbosity(level)
 
 
 def _announced(hub: Any, repository: Repository, file: str, sha256: str | None) -> str:

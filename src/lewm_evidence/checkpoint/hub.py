@@ -5,6 +5,7 @@ checkpoint folder appear. A mismatch leaves nothing behind.
 """
 
 import tempfile
+import zipfile
 from pathlib import Path
 
 import torch
@@ -64,7 +65,8 @@ def read_pickled(path: Path) -> dict[str, Tensor]:
         CheckpointError: when the file is not one, or holds anything but tensors by name.
     """
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        pickles = _pickles(path)
+        found = {} if pickles > 1 else torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointError(f"{path.name} cannot be read: {error.strerror}") from error
     except Exception as error:  # a damaged or hostile pickle can raise nearly anything
@@ -72,10 +74,19 @@ def read_pickled(path: Path) -> dict[str, Tensor]:
             f"{path.name} is not a whole file of nothing but tensors and was refused "
             f"({type(error).__name__}); nothing in it was run. Ask its author for safetensors"
         ) from error
+    if pickles > 1:
+        raise CheckpointError(f"{path.name} holds {pickles} pickles, a file of weights holds one; it was not read")
     named = isinstance(found, dict) and all(isinstance(name, str) for name in found)
     if not named or not all(isinstance(value, Tensor) for value in found.values()):
         raise CheckpointError(f"{path.name} must hold a state dict, tensors by name; it holds something else")
     return dict(found)
+
+
+def _pickles(path: Path) -> int:
+    if not zipfile.is_zipfile(path):
+        return 1  # the way torch wrote before 1.6
+    with zipfile.ZipFile(path) as archive:
+        return sum(name.lower().endswith(".pkl") for name in archive.namelist())
 
 
 def _frameskip(block: int, action: int) -> int:
