@@ -22,7 +22,12 @@ def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, _, attribute = _PUBLIC[name].partition(":")
-    found = importlib.import_module(module)
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"lewm_evidence.{name} needs the package {error.name!r}; install lewm-evidence[pipeline]"
+        ) from error
     return getattr(found, attribute) if attribute else found
 
 
