@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -72,10 +72,11 @@ def _execute(stage: Callable[[Run], None], run: Run, threads: int, resumable: bo
             _clear(run.path)
         _set_threads(threads)
         start = time.perf_counter()
-        stage(run)
-        run.timing("stage/wall_time", time.perf_counter() - start)
-        run.timing("stage/peak_memory", _peak_memory(), unit="bytes")
-        manifest = run.finish(environment(run.spec, threads))
+        with closing(run):
+            stage(run)
+            run.timing("stage/wall_time", time.perf_counter() - start)
+            run.timing("stage/peak_memory", _peak_memory(), unit="bytes")
+            manifest = run.finish(environment(run.spec, threads))
     say(f"{run.spec.stage}/{run.key} done, result {manifest.result_digest[:12]}")
 
 
