@@ -37,7 +37,7 @@ def test_the_default_file_says_what_the_models_say() -> None:
         ({"evaluate": {"planner": {"execute": 6}}}, ["execute must be at most horizon=5", "6"]),
         ({"device": "tpu"}, ["device = 'tpu'", "'auto', 'cpu' or 'cuda'"]),
         ({"train": {"batch": 0}}, ["train.batch = 0", "greater than or equal to 1"]),
-        ({"checkpoint": {"source": "web"}}, ["checkpoint", "'embedded', 'hub', 'trained'"]),
+        ({"checkpoint": {"source": "web"}}, ["checkpoint", "'embedded', 'hub', 'preset', 'trained'"]),
         (
             {"checkpoint": {"source": "hub", "repo": "a/b", "revision": "main", "files": {}}},
             ["checkpoint.revision = 'main'", "checkpoint.world is missing"],

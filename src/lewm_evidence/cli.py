@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_bundle_commands(commands)
     _add_run_commands(commands)
+    _add_pin_command(commands)
     _command(
         commands,
         "doctor",
@@ -117,6 +118,25 @@ def _add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     show.add_argument("name", metavar="STAGE/KEY", help="as `runs list` prints it")
     for parser in (listing, show):
         parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+
+
+def _add_pin_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    pin = _command(
+        commands,
+        "pin",
+        _pin,
+        "fix a checkpoint on the hub by commit and sha256, as an entry for the configuration",
+        "examples:\n"
+        "  lewm-evidence pin quentinll/lewm-cube                              print the entry\n"
+        "  lewm-evidence pin someone/my-lewm --world pusht --output mine.yaml write it to a file\n"
+        "  lewm-evidence pin someone/my-lewm --download                       also hash and load the weights\n\n"
+        f"HF_ENDPOINT chooses another hub; HF_TOKEN opens private repositories.\n\n{_EXIT_CODES}",
+    )
+    pin.add_argument("repo", metavar="REPO", help="owner/name on the hub")
+    pin.add_argument("--revision", default="main", metavar="REV", help="branch, tag or commit (default: main)")
+    pin.add_argument("--world", choices=("pusht", "tworoom", "reacher", "cube"), help="what it was trained on")
+    pin.add_argument("--download", action="store_true", help="fetch, hash and load the weights too")
+    pin.add_argument("--output", type=Path, metavar="FILE", help="a new file to write instead of printing")
 
 
 def _command(
@@ -219,6 +239,26 @@ def _runs_show(args: argparse.Namespace) -> int:
     last = {record.tag: record for record in run.records("scalar") if record.kind == "scalar"}
     for tag, record in sorted(last.items()):
         print(f"  {tag} = {record.value:.6g} (step {record.step})")
+    return 0
+
+
+def _pin(args: argparse.Namespace) -> int:
+    import datetime
+
+    if args.output and args.output.exists():
+        raise EvidenceError(f"{args.output} exists already; name a new file")
+    try:
+        from lewm_evidence.checkpoint.pinning import entry, make_pin
+    except ModuleNotFoundError as error:
+        raise EvidenceError(f"pin needs the package {error.name!r}; install lewm-evidence[pipeline]") from error
+
+    pin = make_pin(args.repo, args.revision, args.world, args.download)
+    text = entry(pin, datetime.datetime.now(datetime.UTC).date().isoformat())
+    if args.output:
+        args.output.write_text(text, encoding="utf-8")
+        print(f"wrote {args.output}: {pin.repository}")
+    else:
+        print(text, end="")
     return 0
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lewm_evidence.errors import ConfigError
+from lewm_evidence.presets import presets
 
 Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -26,7 +27,7 @@ class _Model(BaseModel):
 class EmbeddedCheckpoint(_Model):
     """A checkpoint that ships inside the package; needs no network."""
 
-    source: Literal["embedded"] = Field("embedded", description="embedded, hub or trained")
+    source: Literal["embedded"] = Field("embedded", description="embedded, preset, hub or trained")
     name: Literal["pusht"] = Field("pusht", description="which of the shipped checkpoints")
 
 
@@ -55,10 +56,52 @@ class HubCheckpoint(_Model):
         return self
 
 
+class PresetCheckpoint(_Model):
+    """A published checkpoint by name. It is read as the hub checkpoint that `presets.yaml` pins under that name."""
+
+    source: Literal["preset"]
+    name: CheckpointWorld = Field(description="a row of presets.yaml")
+    action_mean: list[float] | None = Field(None, description="where the row does not know it, or to correct it")
+    action_std: list[float] | None = Field(None, description="as action_mean")
+
+
 class TrainedCheckpoint(_Model):
     """The checkpoint that the collect and train stages below make."""
 
     source: Literal["trained"]
+
+
+def _resolved(
+    checkpoint: "EmbeddedCheckpoint | HubCheckpoint | PresetCheckpoint | TrainedCheckpoint",
+) -> "EmbeddedCheckpoint | HubCheckpoint | TrainedCheckpoint":
+    """Writes a preset out, so that it and the same pins written by hand give the same runs."""
+    if not isinstance(checkpoint, PresetCheckpoint):
+        return checkpoint
+    preset = presets()[checkpoint.name]
+    unknown = [name for name, sha256 in preset.files.items() if sha256 is None]
+    if unknown:
+        raise ValueError(
+            f"the sha256 of {', '.join(unknown)} in {preset.repo} is not known here; run "
+            f"`lewm-evidence pin {preset.repo} --revision {preset.revision}` and use what it prints"
+        )
+    fields = {
+        "source": "hub",
+        "repo": preset.repo,
+        "revision": preset.revision,
+        "files": preset.files,
+        "world": preset.world,
+        "action_mean": checkpoint.action_mean or preset.action_mean,
+        "action_std": checkpoint.action_std or preset.action_std,
+    }
+    if fields["action_mean"] is None or fields["action_std"] is None:
+        raise ValueError(
+            f"the mean and spread of one action in the training data of {preset.repo} are not known here; "
+            "give checkpoint.action_mean and checkpoint.action_std"
+        )
+    try:
+        return HubCheckpoint.model_validate(fields)
+    except ValidationError as error:
+        raise ValueError(_sentence(error.errors()[0])) from error
 
 
 class Planner(_Model):
@@ -157,9 +200,11 @@ class Config(_Model):
     """Everything `snakemake evidence` needs to know."""
 
     schema_version: Literal[1] = Field(1, description="version of this file's layout")
-    checkpoint: Annotated[EmbeddedCheckpoint | HubCheckpoint | TrainedCheckpoint, Field(discriminator="source")] = (
-        Field(default_factory=EmbeddedCheckpoint, description="what evidence is made about")
-    )
+    checkpoint: Annotated[
+        EmbeddedCheckpoint | HubCheckpoint | PresetCheckpoint | TrainedCheckpoint,
+        Field(discriminator="source"),
+        AfterValidator(_resolved),
+    ] = Field(default_factory=EmbeddedCheckpoint, description="what evidence is made about")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes CUDA where present, else CPU")
     threads: Positive = Field(1, description="torch threads per job; more is slower on a busy machine")
     showcase: Showcase = Field(default_factory=Showcase, description="one episode in full")
@@ -172,6 +217,7 @@ class Config(_Model):
 _SOURCES: dict[Any, Any] = {
     "embedded": EmbeddedCheckpoint,
     "hub": HubCheckpoint,
+    "preset": PresetCheckpoint,
     "trained": TrainedCheckpoint,
 }
 
@@ -202,9 +248,15 @@ def _explain(fault: Any, where: str) -> str:
     if fault["type"] == "extra_forbidden":
         known = ", ".join(_model_at(fault["loc"][:-1]).model_fields)
         return f"{where}: {key} is not a known key; remove it or check its spelling (known here: {known})"
+    if fault["input"] == "???":
+        return f"{where}: {key} is still ??? and must be filled in; docs/checkpoints.md says where it is found"
     if fault["type"] == "missing":
         return f"{where}: {key} is missing and has no default"
-    return f"{where}: {key} = {fault['input']!r} is not allowed: {fault['msg']}"
+    return f"{where}: {key} = {fault['input']!r} is not allowed: {_sentence(fault)}"
+
+
+def _sentence(fault: Any) -> str:
+    return str(fault["msg"]).removeprefix("Value error, ")
 
 
 def _model_at(place: tuple[Any, ...]) -> type[BaseModel]:
