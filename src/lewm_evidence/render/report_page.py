@@ -100,7 +100,7 @@ The goal was reached in {{ lewm.success_rate.mean | percent }} of the starts
 <img src="{{ images.animation }}" width="224" height="224"
 alt="The recorded episode in real time: the agent, a blue disc, pushes the grey T; the goal is outlined in red."></picture>
 <div class="side">
-<figure><img src="{{ images.observation }}" class="coarse" width="144" height="144" alt="The start as the model sees it."><figcaption>what the model sees</figcaption></figure>
+<figure><img src="{{ images.observation }}" class="coarse" width="144" height="144" alt="The start as the model sees it."><figcaption>model’s view</figcaption></figure>
 <figure><img src="{{ images.goal }}" width="144" height="144" alt="The goal as the simulator draws it."><figcaption>goal</figcaption></figure>
 </div>
 <figcaption>One recorded episode, {{ showcase.outcome.env_steps }} steps in real time:
@@ -196,8 +196,8 @@ was then seen. Prediction is good where the first line lies far below the second
 
 <section>
 <h2>What the viewers were asked</h2>
-<p>Each viewer was started on the rendered records and asked for what the records name; the run fails when something is
-missing.</p>
+<p>Each viewer's own program read what was rendered, and its answers were compared with what the records name; the run
+fails when something is missing.</p>
 <div class="wide"><table><tbody>{% for viewer, totals in probes.items() %}
 <tr><th>{{ {"tensorboard": "TensorBoard", "rerun": "Rerun"}.get(viewer, viewer) }}</th><td>{% for name, value in totals.items() %}{{ name | replace("_", " ") }} {{ value }}{{ ", " if not loop.last }}{% else %}passed{% endfor %}</td></tr>{% endfor %}
 </tbody></table></div>
