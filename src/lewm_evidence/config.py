@@ -151,6 +151,10 @@ class Gate(_Model):
         -50.0,
         description="bound on the upper 95 % limit of (LeWM - random) final error over the paired starts",
     )
+    lewm_minus_noop_px: float = Field(
+        0.0,
+        description="the same for (LeWM - no action); above 0 it lets pass what is no better than staying still",
+    )
 
 
 class Collect(_Model):

@@ -54,6 +54,13 @@ def test_bound_comes_from_config(tmp_path: Path) -> None:
         stage_runs.run_stage(tmp_path, "gate", gate.run, {"lewm_minus_random_px": -200.0}, **inputs)
 
 
+def test_both_bounds_can_be_loosened(tmp_path: Path) -> None:
+    """To look at a checkpoint that is not good; the record says with which bounds."""
+    loose = {"lewm_minus_random_px": 900.0, "lewm_minus_noop_px": 900.0}
+    stage_runs.run_stage(tmp_path, "gate", gate.run, loose, evaluate=evaluation(tmp_path, 300.0, 200.0))
+    assert [(c["bound"], c["passed"]) for c in checks(tmp_path)] == [(900.0, True), (900.0, True)]
+
+
 def test_untrained_checkpoint_is_refused(tmp_path: Path) -> None:
     """An untrained checkpoint does not pass on the real evaluation."""
     inputs = {"checkpoint": stage_runs.checkpoint(tmp_path)}

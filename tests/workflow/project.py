@@ -21,9 +21,11 @@ class Project:
 
     Attributes:
         path: the folder that gets `runs/`, `evidence/` and `.snakemake/`.
+        patience: seconds after which a call has failed.
     """
 
     path: Path
+    patience: float = 240
 
     def command(self, *words: str, **changes: object) -> list[str]:
         """The command line of `snakemake --cores 2 WORDS` on the tiny configuration with `changes`."""
@@ -42,7 +44,7 @@ class Project:
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.path, start_new_session=True
         ) as job:
             try:
-                output, _ = job.communicate(timeout=240)
+                output, _ = job.communicate(timeout=self.patience)
             except BaseException:
                 os.killpg(job.pid, signal.SIGKILL)
                 raise

@@ -16,7 +16,6 @@ from lewm_evidence.records import FinishedRun, Run
 from lewm_evidence.records.job import main, say
 
 BASELINES = {"random": "random actions", "noop": "staying still"}
-NOOP_BOUND_PX = 0.0  # a plan must be better than none; there is nothing to choose here
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def run(out: Run) -> None:
     """Records every check; raises `GateError` when one does not pass."""
     config = Gate.model_validate(out.config)
     evaluate = out.input("evaluate")
-    bounds = {"random": config.lewm_minus_random_px, "noop": NOOP_BOUND_PX}
+    bounds = {"random": config.lewm_minus_random_px, "noop": config.lewm_minus_noop_px}
     checks = [Check(baseline, _difference(evaluate, baseline, "_high"), bounds[baseline]) for baseline in bounds]
     for step, check in enumerate(checks):
         out.event("gate/check", step, name=check.name, value=check.value, bound=check.bound, passed=check.passed)
