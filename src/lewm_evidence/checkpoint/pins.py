@@ -3,4 +3,12 @@
 A table in source, not in data: it is part of the fetch stage's code, so another checkpoint gives another run key.
 """
 
-EMBEDDED: dict[str, dict[str, str]] = {}
+EMBEDDED: dict[str, dict[str, str]] = {
+    "pusht": {
+        "config.json": "4ff6408dfae388560f222023d642f1a1572542942770a315a9d4781a6c35cb91",
+        "model.safetensors": "dcd340eb9fa3f5fa5cb3d7fb7901cb99920f86cb46370bac5893c8c1a4569ff6",
+        "normalization.json": "a9e2da979588f4189cba8372f78031a08ba114dc15e5da13abae84eb4c31c360",
+        "provenance.json": "14974dcddccca448015e3e8cb94a59cce11ddab0391f86519309a1a089e4fe26",
+        "training_manifest.json": "11f3afdbd035240dc194b29ccf84442dd97035283b04bf16912f7fd115e12928",
+    },
+}
