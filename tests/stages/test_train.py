@@ -121,7 +121,7 @@ def test_nothing_of_the_resume_point_is_left(trained: FinishedRun) -> None:
 def test_a_killed_training_ends_with_the_same_result(data: FinishedRun, tmp_path: Path) -> None:
     """SIGKILL after a resume point, with records beyond it; the next start continues and ends bit for bit equal."""
     runs = data.path.parents[1]
-    spec = _spec("train", {**TINY, "steps": 60, "checkpoint_every": 10, "record_every": 20}, data=data.name)
+    spec = _spec("train", {**TINY, "steps": 150, "checkpoint_every": 10, "record_every": 50}, data=data.name)
     assert _finish(_program(runs, spec)) == (0, "")
     path = runs / "train" / run_key(spec)
     digest = FinishedRun(path).manifest.result_digest
