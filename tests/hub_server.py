@@ -36,6 +36,7 @@ class Hub:
         silent: leave out the header by which the client knows a hub.
         answers_for: the commit to claim in every answer, instead of the one asked for.
         large_at: another server's address, to which large files are redirected; this one's without it.
+        redirects: send small files from another path of this server, as the hub does.
         xet: announce large files the way the hub does for its newer storage.
         requests: method, path and authorization header of every request.
         ranges: where each body sent began.
@@ -56,6 +57,7 @@ class Hub:
         self.silent = False
         self.answers_for: str | None = None
         self.large_at: str | None = None
+        self.redirects = False
         self.xet = True
         self.requests: list[tuple[str, str, str | None]] = []
         self.ranges: list[int] = []
@@ -114,8 +116,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif hub.failures.get(self.command, 0):
             hub.failures[self.command] -= 1
             self._refuse(500)
-        elif path.startswith("/cdn/"):
-            _, _, revision, name = path.split("/")
+        elif path.startswith(("/cdn/", "/api/resolve-cache/")):
+            *_, revision, name = path.split("/")
             self._send(revision, name, body)
         elif path.startswith("/api/models/"):
             repo, _, revision = path.removeprefix("/api/models/").partition("/revision/")
@@ -136,6 +138,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif name.endswith(LARGE):
             place = f"{self.hub.large_at or self.hub.endpoint}/cdn/{revision}/{name}"
             self._head(302, revision, name, {"Location": place, "Content-Length": "0"})
+        elif self.hub.redirects:
+            place = f"/api/resolve-cache/models/{repo}/{revision}/{name}"
+            self._head(307, revision, name, {"Location": place, "Content-Length": "0"})
         else:
             self._send(revision, name, body)
 

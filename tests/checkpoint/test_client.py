@@ -105,7 +105,7 @@ def test_a_server_error_that_stays_is_told(hub: Hub, tmp_path: Path, method: str
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"revision": OTHER}, f"@{OTHER}: this repository has no such revision; check the 40 hex digits"),
+        ({"revision": OTHER}, f"@{OTHER}: this repository has no such revision; check the name or the 40 hex digits"),
         ({"repo": "someone/else"}, "someone/else@.*no such repository, or it is private or gated"),
         ({"repo": "someone/a--b"}, "not the name of a repository"),
     ],
@@ -194,6 +194,15 @@ def test_the_token_does_not_follow_a_redirect_to_another_host(
     assert elsewhere.requests == [("GET", f"/cdn/{REVISION}/weights.pt", None)]
 
 
+def test_the_token_follows_a_redirect_within_the_hub(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub sends small files from another path of its own; a private repository's need the token there too."""
+    monkeypatch.setenv("HF_TOKEN", SECRET)
+    hub.redirects = True
+    fetch_hub(pin(hub), tmp_path / "checkpoint")
+    there = [request for request in hub.requests if request[1].startswith("/api/resolve-cache/")]
+    assert {authorization for _, _, authorization in there} == {f"Bearer {SECRET}"}
+
+
 def test_the_token_comes_from_the_environment_and_stays_secret(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,7 +262,7 @@ def test_offline_takes_what_the_cache_has(hub: Hub, tmp_path: Path, monkeypatch:
     (tmp_path / "work").mkdir()
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     fetch_hub(pin(hub), tmp_path / "two")
-    missing = "HF_HUB_OFFLINE is set and the cache has no whole {}; fetch it once while online"
+    missing = "HF_HUB_OFFLINE is set, and {} is not in the cache or damaged; fetch it once while online"
     cached("weights.pt").write_bytes(flipped(hub.files["weights.pt"]))
     refused(pin(hub), tmp_path / "work", missing.format("weights.pt"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "empty"))

@@ -147,6 +147,14 @@ def test_weights_outside_the_large_file_storage_are_hashed(hub: Hub, monkeypatch
     assert (pin.files, pin.hashed) == (hub.sha256(), True)
 
 
+def test_pinning_needs_the_hub(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pin is what the hub says now; offline there is none, and the sentence says why."""
+    make_pin(REPO)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(CheckpointError, match="HF_HUB_OFFLINE is set, and the list of files is not in the cache"):
+        make_pin(REPO)
+
+
 def test_the_command_prints_or_writes(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """To a new file only; failures have status 2 and a sentence."""
     assert main(["pin", REPO, "--world", "pusht"]) == 0

@@ -74,7 +74,7 @@ def fetch_file(repository: Repository, file: str, sha256: str | None, folder: Pa
             _forget(cached)
         path = _patiently(lambda: _download(hub, repository, file))
         found = _copied(path, copy)
-        if sha256 not in (None, found) or not _is_announced(copy, found, etag):
+        if found != sha256 if sha256 else not _is_announced(copy, found, etag):
             _forget(path)
             _checked_kind(repository, copy)
             wanted = f"the configuration pins {sha256}" if sha256 else f"the hub announced {etag}"
@@ -234,9 +234,9 @@ def _explain(error: Exception, where: str, what: str) -> NoReturn:
     from huggingface_hub import constants, errors
 
     if isinstance(error, errors.OfflineModeIsEnabled) or constants.HF_HUB_OFFLINE:
-        text = f"{where}: HF_HUB_OFFLINE is set and the cache has no whole {what}; fetch it once while online"
+        text = f"{where}: HF_HUB_OFFLINE is set, and {what} is not in the cache or damaged; fetch it once while online"
     elif isinstance(error, errors.RevisionNotFoundError):
-        text = f"{where}: this repository has no such revision; check the 40 hex digits"
+        text = f"{where}: this repository has no such revision; check the name or the 40 hex digits"
     elif isinstance(error, errors.RemoteEntryNotFoundError):
         text = f"{where}: there is no file {what}; check checkpoint.files"
     elif isinstance(error, errors.RepositoryNotFoundError):
