@@ -10,7 +10,7 @@ CORES ?= 4
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup evidence test test-slow check format generated lock clean
+.PHONY: help setup evidence test test-slow validator bench check format generated lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -28,6 +28,13 @@ test: $(READY) ## Run the tests that need no extra component
 
 test-slow: $(READY) ## Run the slow tests (minutes of CPU)
 	@$(BIN)/pytest -m slow
+
+bench: $(READY) ## Measure hashing and archiving on 1 GB (results in bench/results/)
+	@$(BIN)/python bench/seal.py
+
+validator: ## Make .venv-validate with rocrate-validator, which slow tests use when it is there
+	@$(PYTHON) -m venv .venv-validate
+	@.venv-validate/bin/pip --disable-pip-version-check install --quiet --require-hashes -r requirements/tools/validate.txt
 
 check: $(READY) ## Check format, lint and types
 	@$(BIN)/ruff format --check src tests

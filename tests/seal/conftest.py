@@ -7,6 +7,7 @@ import pytest
 
 from lewm_evidence.records import FinishedRun
 from lewm_evidence.seal.bundle import write_bundle
+from lewm_evidence.seal.keys import VARIABLE, SigningKey, signing_key
 
 KEY = "0123456789abcdef0123"
 
@@ -20,11 +21,25 @@ def lock(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def sealed(examples: dict[str, FinishedRun], lock: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sealed(
+    examples: dict[str, FinishedRun], lock: Path, signer: SigningKey, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A bundle folder of the made-up runs. Read only: every test shares it."""
-    folder = tmp_path_factory.mktemp("evidence") / KEY
-    write_bundle(folder, examples, {"schema_version": 1}, [lock])
+    folder = tmp_path_factory.mktemp("project") / "evidence" / KEY
+    write_bundle(folder, examples, {"schema_version": 1}, [lock], signer)
     return folder
+
+
+@pytest.fixture(scope="session")
+def signer(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
+    """The project's own key."""
+    return signing_key(tmp_path_factory.mktemp("keys"), environment={})
+
+
+@pytest.fixture(autouse=True)
+def _no_key_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test signs with the key of whoever runs it."""
+    monkeypatch.delenv(VARIABLE, raising=False)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from lewm_evidence.errors import BundleError
 from lewm_evidence.records import FinishedRun
 from lewm_evidence.seal import bundle as module
 from lewm_evidence.seal.bundle import evidence_folder, write_bundle
+from lewm_evidence.seal.keys import SigningKey
 from lewm_evidence.seal.verify import verify
 
 KEY = "0123456789abcdef0123"
@@ -19,13 +20,31 @@ def test_lies_beside_the_runs(runs: str, folder: str) -> None:
     assert evidence_folder(Path(runs) / "seal" / KEY) == Path(folder) / KEY
 
 
-def test_two_seals_are_byte_equal(examples: dict[str, FinishedRun], sealed: Path, lock: Path, tmp_path: Path) -> None:
-    """Sealing the same runs again gives the same bag, archive and sidecar."""
+def test_two_seals_are_byte_equal(
+    examples: dict[str, FinishedRun], sealed: Path, lock: Path, signer: SigningKey, tmp_path: Path
+) -> None:
+    """Sealing the same runs again with the same key gives the same bag, archive and sidecars."""
     again = tmp_path / KEY
-    write_bundle(again, examples, {"schema_version": 1}, [lock])
+    write_bundle(again, examples, {"schema_version": 1}, [lock], signer)
     for path in sealed.rglob("*"):
         if path.is_file():
             assert (again / path.relative_to(sealed)).read_bytes() == path.read_bytes()
+
+
+def test_the_key_changes_nothing_but_the_signatures(
+    examples: dict[str, FinishedRun], sealed: Path, lock: Path, tmp_path: Path
+) -> None:
+    """Another key gives the same address, result and archive, and other sidecars."""
+    other = tmp_path / "evidence" / KEY
+    made = write_bundle(other, examples, {"schema_version": 1}, [lock])
+    assert (tmp_path / ".lewm-evidence" / "signing-key").stat().st_mode & 0o777 == 0o600
+    differing = {
+        path.relative_to(sealed).as_posix()
+        for path in sealed.rglob("*")
+        if path.is_file() and (other / path.relative_to(sealed)).read_bytes() != path.read_bytes()
+    }
+    assert differing == {"bundle.json", "statement.dsse.json", "tagmanifest-sha256.txt.sig", "allowed_signers"}
+    assert (verify(other).address, verify(other).result_digest) == (made.address, verify(sealed).result_digest)
 
 
 def test_replaces_a_bundle_and_what_a_killed_job_left(examples: dict[str, FinishedRun], tmp_path: Path) -> None:

@@ -302,6 +302,11 @@ def in_sidecar(**fields: object) -> Callable[[Path], None]:
     return attack
 
 
+def named(file: str, sha256: str = "0" * 64, size: int = 1) -> dict[str, object]:
+    """Returns what `bundle.json` says of an archive."""
+    return {"compressed": None, "file": file, "sha256": sha256, "size": size}
+
+
 def other_archive(bundle: Path) -> None:
     """Puts the archive of another bag beside the bag, and says so in the sidecar."""
     with tempfile.TemporaryDirectory() as folder:
@@ -309,8 +314,7 @@ def other_archive(bundle: Path) -> None:
         (Path(folder) / "bag" / "extra").touch()
         (bundle / TAR).unlink()
         archive = write_archive(Path(folder) / "bag", KEY, bundle / TAR)
-    fields = {"file": TAR, "sha256": archive.sha256, "size": archive.size}
-    in_sidecar(archive=fields)(bundle)
+    in_sidecar(archive=named(TAR, archive.sha256, archive.size))(bundle)
 
 
 def md5_instead(bundle: Path) -> None:
@@ -389,8 +393,8 @@ ATTACKS: dict[str, tuple[Callable[[Path], None], str]] = {
     "other address": (in_sidecar(address="0" * 64), "bundle.json is another"),
     "other result digest": (in_sidecar(result_digest="0" * 64), "bundle.json: its result_digest"),
     "other size": (in_sidecar(size=1), "bundle.json: its result_digest, files or size"),
-    "archive elsewhere": (in_sidecar(archive={"file": "../x.tar", "sha256": "0" * 64, "size": 1}), "not after the key"),
-    "archive digest": (in_sidecar(archive={"file": TAR, "sha256": "0" * 64, "size": 1}), f"{TAR}: does not have the"),
+    "archive elsewhere": (in_sidecar(archive=named("../x.tar")), "not after the key"),
+    "archive digest": (in_sidecar(archive=named(TAR)), f"{TAR}: does not have the"),
     "archive of another bag": (other_archive, f"{TAR}: is not the archive of bag/"),
     "other key in the sidecar": (in_sidecar(key="f" * 20), "not after the key"),
 }

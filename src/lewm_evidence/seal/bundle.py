@@ -1,4 +1,12 @@
-"""The bundle folder `evidence/<key>/`: bag, archive and `bundle.json`, put in place as a whole."""
+"""The bundle folder `evidence/<key>/`, put in place as a whole.
+
+bag/                                     what is sealed
+<key>.tar or <key>.tar.zst               its archive
+bundle.json                              address, digests, archive and signer, for programs
+statement.dsse.json                      what is said about the bag, signed
+tagmanifest-sha256.txt.sig               the same key's SSH signature of the tag manifest
+allowed_signers                          that key, for ssh-keygen
+"""
 
 import os
 import shutil
@@ -7,12 +15,24 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lewm_evidence import __version__
 from lewm_evidence.canonical import canonical_json, sha256_file
 from lewm_evidence.errors import BundleError
 from lewm_evidence.records.finished import FinishedRun
 from lewm_evidence.seal.archive import write_archive
-from lewm_evidence.seal.bag import TAG_MANIFEST, write_bag
-from lewm_evidence.seal.documents import Archive, Bundle
+from lewm_evidence.seal.bag import CONFIG, TAG_MANIFEST, write_bag
+from lewm_evidence.seal.documents import Archive, Bundle, Index, Signer, Skipped
+from lewm_evidence.seal.keys import SigningKey, signing_key
+from lewm_evidence.seal.statement import (
+    SIGNATURE,
+    SIGNERS,
+    STATEMENT,
+    external_parameters,
+    sign_ssh,
+    sign_statement,
+    signers_text,
+    statement,
+)
 from lewm_evidence.seal.tree import Limits, scan
 
 BAG, SIDECAR = "bag", "bundle.json"
@@ -25,16 +45,29 @@ def evidence_folder(seal_run: Path) -> Path:
 
 
 def write_bundle(
-    folder: Path, runs: Mapping[str, FinishedRun], config: Mapping[str, Any], locks: Iterable[Path] = ()
+    folder: Path,
+    runs: Mapping[str, FinishedRun],
+    config: Mapping[str, Any],
+    locks: Iterable[Path] = (),
+    key: SigningKey | None = None,
 ) -> Bundle:
     """Seals `runs` into `folder`, whose name is the key of the seal run, and returns `bundle.json`.
 
     The bundle is made in a hidden folder beside `folder` and renamed, so `folder` is never half-written; one that
     is there already is removed when the new one is ready. The caller makes sure that nobody else writes it.
 
+    Args:
+        folder: `<project>/evidence/<key>`.
+        runs: finished runs by name.
+        config: the whole resolved configuration.
+        locks: package locks.
+        key: to sign with; without it what the environment names, or the project's own.
+
     Raises:
-        BundleError: naming the file of a run that is not as it was when the run finished.
+        BundleError: naming the file of a run that is not as it was when the run finished, or the key that cannot
+            be used.
     """
+    key = key or signing_key(folder.parent.parent)
     folder.parent.mkdir(parents=True, exist_ok=True)
     for left in folder.parent.glob(f".{folder.name}.*"):
         shutil.rmtree(left)
@@ -42,7 +75,7 @@ def write_bundle(
     try:
         new = work / folder.name
         new.mkdir()
-        bundle = _build(new, folder.name, runs, config, locks)
+        bundle = _build(new, runs, config, locks, key)
         _swap(folder, new, work / "old")
     except OSError as error:
         raise BundleError(f"{error.filename or folder} cannot be written: {error.strerror or error}") from error
@@ -64,19 +97,42 @@ def _swap(folder: Path, new: Path, old: Path) -> None:
 
 
 def _build(
-    folder: Path, key: str, runs: Mapping[str, FinishedRun], config: Mapping[str, Any], locks: Iterable[Path]
+    folder: Path,
+    runs: Mapping[str, FinishedRun],
+    config: Mapping[str, Any],
+    locks: Iterable[Path],
+    key: SigningKey,
 ) -> Bundle:
     bag = folder / BAG
     index = write_bag(bag, runs, config, locks)
-    archive = write_archive(bag, key, folder / f"{key}.tar")
+    archive = write_archive(bag, folder.name, folder / f"{folder.name}.tar")
     payload = scan(bag / "data", Limits()).files
     bundle = Bundle(
-        key=key,
+        key=folder.name,
         address=sha256_file(bag / TAG_MANIFEST),
         result_digest=index.result_digest,
         files=len(payload),
         size=sum(payload.values()),
-        archive=Archive(file=f"{key}.tar", sha256=archive.sha256, size=archive.size),
+        archive=Archive(file=f"{folder.name}.tar", sha256=archive.sha256, size=archive.size),
+        signer=Signer(kind=key.kind, fingerprint=key.public.fingerprint, public_key=key.public.pem),
+        skipped=[_NO_IDENTITY] if key.kind == "self-signed" else [],
     )
     (folder / SIDECAR).write_bytes(canonical_json(bundle.model_dump()))
+    write_signatures(folder, index, key)
     return bundle
+
+
+_NO_IDENTITY = Skipped(
+    what="signature by a known identity",
+    reason="no signing key was given; the project's own key shows that nothing changed since sealing, not who sealed",
+)
+
+
+def write_signatures(folder: Path, index: Index, key: SigningKey) -> None:
+    """Writes the three signed sidecars of the bag in `folder`."""
+    tags = (folder / BAG / TAG_MANIFEST).read_bytes()
+    external = external_parameters((folder / BAG / CONFIG).read_bytes(), index.result_digest)
+    said = statement(sha256_file(folder / BAG / TAG_MANIFEST), external, [], __version__, folder.name)
+    (folder / STATEMENT).write_bytes(sign_statement(said, key))
+    (folder / SIGNATURE).write_bytes(sign_ssh(tags, key))
+    (folder / SIGNERS).write_bytes(signers_text(key.public))

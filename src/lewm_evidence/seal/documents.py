@@ -30,20 +30,72 @@ class SealedRun(_Model):
         return f"data/runs/{self.stage}/{self.key}"
 
 
+class Skipped(_Model):
+    """What a reader might look for and does not find, and why."""
+
+    what: str
+    reason: str
+
+
 class Index(_Model):
-    """`data/index.json`: which run is what, by the name the seal stage knows it by."""
+    """`data/index.json`: which run is what, by the name the seal stage knows it by, and what is not there."""
 
     schema_version: Literal[1] = 1
     result_digest: Sha256
     runs: dict[str, SealedRun]
+    skipped: list[Skipped] = []
+
+
+class Compressed(_Model):
+    """The bytes of a compressed archive as they lie there; another compressor gives others for the same archive."""
+
+    sha256: Sha256
+    size: Annotated[int, Field(ge=0)]
 
 
 class Archive(_Model):
-    """The archive beside the bag."""
+    """The archive beside the bag.
+
+    Attributes:
+        file: its name, `<key>.tar` or `<key>.tar.zst`.
+        sha256: of the tar, also when it is compressed.
+        size: of the tar.
+        compressed: what lies there when it is compressed.
+    """
 
     file: str
     sha256: Sha256
     size: Annotated[int, Field(ge=0)]
+    compressed: Compressed | None = None
+
+
+class Signer(_Model):
+    """The key that signed the bag.
+
+    Attributes:
+        kind: `self-signed` with a key made only for the project, or `key` with one that somebody chose.
+        fingerprint: `SHA256:…`, as `ssh-keygen -l` prints it.
+        public_key: the key in PEM, for openssl.
+    """
+
+    kind: Literal["self-signed", "key"]
+    fingerprint: Annotated[str, Field(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")]
+    public_key: str
+
+
+class DsseSignature(_Model):
+    """One signature of an envelope, base64."""
+
+    keyid: str
+    sig: str
+
+
+class DsseEnvelope(_Model):
+    """A signed payload, base64, with its type (DSSE 1.0)."""
+
+    payload: str
+    payloadType: str  # noqa: N815 - the name the specification gives
+    signatures: list[DsseSignature]
 
 
 class Bundle(_Model):
@@ -55,6 +107,8 @@ class Bundle(_Model):
         result_digest: what two identical pipelines agree on, see `bundle_digest`.
         files: number of files in the payload.
         size: their bytes.
+        signer: whose key signed the sidecars.
+        skipped: what sealing left out, beside what `data/index.json` lists.
     """
 
     schema_version: Literal[1] = 1
@@ -64,6 +118,8 @@ class Bundle(_Model):
     files: int
     size: int
     archive: Archive
+    signer: Signer
+    skipped: list[Skipped] = []
 
 
 def bundle_digest(runs: dict[str, SealedRun]) -> str:

@@ -1,8 +1,9 @@
 """Is this bundle exactly what was sealed? The strictest of its readers; needs the base installation only.
 
-The plan. A bundle folder takes steps 1 and 3 to 10, a bare bag 3 to 9, an archive 2 to 10.
+The plan. A bundle folder takes steps 1 and 3 to 11, a bare bag 3 to 9, an archive 2 to 10, and 11 when its sidecars
+lie beside it.
 
- 1. The bundle folder holds `bag/`, `bundle.json` and the archive that it names, nothing else.
+ 1. The bundle folder holds `bag/`, the four sidecars and the archive that `bundle.json` names, nothing else.
  2. An archive is unpacked into a private folder by the strict reader of `archive`, which refuses every byte that
     sealing would not have written; the folder is removed whatever happens.
  3. The bag's tree is scanned without following anything: plain files and folders, portable names, within limits.
@@ -18,9 +19,11 @@ The plan. A bundle folder takes steps 1 and 3 to 10, a bare bag 3 to 9, an archi
  9. The address is the sha256 of the tag manifest.
 10. `bundle.json` gives that address, digest and size; the archive has the sha256 and size it gives, and packing the
     bag again gives the same archive. (An archive alone: packing what came out gives the same archive.)
+11. One key signed the tag manifest and the statement, the statement is about this address, configuration and result,
+    and `allowed_signers` and `bundle.json` name that key. With a list of allowed signers, it is one of them.
 
-What this does not show: who sealed the bundle. Whoever can write all of it can seal something else; compare the
-address with one that you know from elsewhere.
+What this does not show without such a list: who sealed the bundle. Whoever can write all of it can seal something
+else and sign with a key made for that; compare the address or the key with one that you know from elsewhere.
 """
 
 import re
@@ -31,7 +34,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from lewm_evidence.canonical import sha256_bytes
+from lewm_evidence.canonical import canonical_json, sha256_bytes
 from lewm_evidence.errors import BundleError, RefusedError
 from lewm_evidence.records.manifest import MANIFEST
 from lewm_evidence.seal.archive import archive_digest, unpack
@@ -47,10 +50,38 @@ from lewm_evidence.seal.bag import (
     oxum,
 )
 from lewm_evidence.seal.bundle import BAG, SIDECAR
-from lewm_evidence.seal.documents import Bundle, Index, bundle_digest, canonical_document, checked
+from lewm_evidence.seal.documents import Bundle, Index, Signer, bundle_digest, canonical_document, checked
+from lewm_evidence.seal.keys import AllowedSigners
 from lewm_evidence.seal.names import fault_in
 from lewm_evidence.seal.runs import SPEC, compare_files, compare_identity, parse_manifest
+from lewm_evidence.seal.statement import (
+    SIGNATURE,
+    SIGNERS,
+    STATEMENT,
+    check_statement,
+    external_parameters,
+    read_ssh,
+    read_statement,
+    signers_text,
+)
 from lewm_evidence.seal.tree import Limits, Stored, Tree, open_plain, parents, scan, stored
+
+_SIGNED = (STATEMENT, SIGNATURE, SIGNERS)
+
+
+@dataclass(frozen=True)
+class SignedBy:
+    """The key that signed a bundle.
+
+    Attributes:
+        kind: what `bundle.json` says of it: `self-signed`, or `key`.
+        fingerprint: `SHA256:…`.
+        principal: who that is by the list of allowed signers; None without one.
+    """
+
+    kind: Literal["self-signed", "key"]
+    fingerprint: str
+    principal: str | None
 
 
 @dataclass(frozen=True)
@@ -66,6 +97,7 @@ class Verified:
         runs: `<stage>/<key>` by the name the index gives it.
         files: number of payload files.
         size: their bytes.
+        signed_by: the key; None for a bag or an archive without sidecars.
     """
 
     path: str
@@ -76,14 +108,20 @@ class Verified:
     runs: dict[str, str]
     files: int
     size: int
+    signed_by: SignedBy | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the fields, for JSON."""
         return asdict(self)
 
 
-def verify(path: Path, limits: Limits | None = None) -> Verified:
+def verify(path: Path, limits: Limits | None = None, allowed: AllowedSigners | None = None) -> Verified:
     """Verifies the bundle folder, the bag or the archive at `path`.
+
+    Args:
+        path: what to verify; the sidecars of an archive are looked for beside it.
+        limits: how much it may hold.
+        allowed: who may have signed; without it a signature shows integrity, no identity.
 
     Raises:
         RefusedError: it is not exactly what was sealed; the message starts with the file and says why.
@@ -94,15 +132,17 @@ def verify(path: Path, limits: Limits | None = None) -> Verified:
         if not path.exists():
             raise BundleError(f"{path} does not exist")
         if path.is_file():
-            return _verify_archive(path, limits)
+            return _verify_archive(path, limits, allowed)
         if (path / BAG).exists() or (path / SIDECAR).exists():
-            return _verify_folder(path, limits)
+            return _verify_folder(path, limits, allowed)
+        if allowed is not None:
+            raise RefusedError(f"{path}: is a bare bag, which nobody signed; verify the bundle folder around it")
         return _verify_bag(path, limits, str(path), "bag")
     except OSError as error:
         raise BundleError(f"{error.filename or path} cannot be read: {error.strerror or error}") from error
 
 
-def _verify_folder(folder: Path, limits: Limits) -> Verified:
+def _verify_folder(folder: Path, limits: Limits, allowed: AllowedSigners | None) -> Verified:
     # 1. The bundle folder and its sidecars.
     sidecar = _read_sidecar(folder, limits)
     # 3. to 9. The bag.
@@ -118,10 +158,12 @@ def _verify_folder(folder: Path, limits: Limits) -> Verified:
         again = archive_digest(folder / BAG, sidecar.key, limits)
     if again != sidecar.archive.sha256:
         raise RefusedError(f"{name}: is not the archive of {BAG}/, which has sha256 {again}")
-    return replace(bag, archive_sha256=again)
+    # 11. The signatures.
+    signer = _check_signatures(folder, folder / BAG, bag, sidecar.signer, limits, allowed)
+    return replace(bag, archive_sha256=again, signed_by=signer)
 
 
-def _verify_archive(archive: Path, limits: Limits) -> Verified:
+def _verify_archive(archive: Path, limits: Limits, allowed: AllowedSigners | None) -> Verified:
     # 2. Unpack strictly; what comes out is removed again.
     with tempfile.TemporaryDirectory(prefix="lewm-evidence-") as private, _inside(archive.name, ": "):
         name, sha256 = unpack(archive.resolve(), Path(private), limits)
@@ -129,7 +171,46 @@ def _verify_archive(archive: Path, limits: Limits) -> Verified:
         bag = _verify_bag(Path(private) / name, limits, str(archive), "archive")
         if archive_digest(Path(private) / name, name, limits) != sha256:
             raise RefusedError("packing its content again gives other bytes")
-    return replace(bag, archive_sha256=sha256)
+        # 11. The signatures, where they are.
+        signer = _signer_beside(archive.resolve(), Path(private) / name, bag, limits, allowed)
+    return replace(bag, archive_sha256=sha256, signed_by=signer)
+
+
+def _signer_beside(
+    archive: Path, bag: Path, found: Verified, limits: Limits, allowed: AllowedSigners | None
+) -> SignedBy | None:
+    there = [name for name in (*_SIGNED, SIDECAR) if (archive.parent / name).exists()]
+    if not set(_SIGNED).intersection(there):
+        if allowed is not None:
+            raise RefusedError(f"nobody signed it: {STATEMENT} and the other sidecars must lie beside the archive")
+        return None
+    for name in (*_SIGNED, SIDECAR):
+        if name not in there:
+            raise RefusedError(f"{name}: is missing beside the archive, other sidecars are there")
+    sidecar = _parse_sidecar(archive.parent, limits)
+    if sidecar.address != found.address:
+        raise RefusedError(f"{SIDECAR}: is that of another bundle, address {sidecar.address}")
+    return _check_signatures(archive.parent, bag, found, sidecar.signer, limits, allowed)
+
+
+def _check_signatures(
+    folder: Path, bag: Path, found: Verified, told: Signer, limits: Limits, allowed: AllowedSigners | None
+) -> SignedBy:
+    tags = _read(bag / TAG_MANIFEST, TAG_MANIFEST, limits)
+    config = _read(bag / CONFIG, CONFIG, limits)
+    if sha256_bytes(tags) != found.address:
+        raise RefusedError(f"{TAG_MANIFEST}: changed while it was verified")
+    key = read_ssh(_read(folder / SIGNATURE, SIGNATURE, limits), tags)
+    if _read(folder / SIGNERS, SIGNERS, limits) != signers_text(key):
+        raise RefusedError(f"{SIGNERS}: does not name the key that signed, {key.fingerprint}, and only that")
+    if (told.fingerprint, told.public_key) != (key.fingerprint, key.pem):
+        raise RefusedError(f"{SIDECAR}: names another key than the one that signed, {key.fingerprint}")
+    said = read_statement(_read(folder / STATEMENT, STATEMENT, limits), key)
+    check_statement(said, found.address, external_parameters(config, found.result_digest))
+    principal = allowed.name_of(key) if allowed else None
+    if allowed and principal is None:
+        raise RefusedError(f"{SIGNATURE}: is by {key.fingerprint}, a key that {allowed.where} does not list")
+    return SignedBy(told.kind, key.fingerprint, principal)
 
 
 def _verify_bag(
@@ -173,14 +254,22 @@ def _inside(name: str, sign: str = "/") -> Iterator[None]:
         raise RefusedError(f"{name}{sign}{error}") from error
 
 
-def _read_sidecar(folder: Path, limits: Limits) -> Bundle:
+def _parse_sidecar(folder: Path, limits: Limits) -> Bundle:
     if (folder / SIDECAR).is_symlink() or not (folder / SIDECAR).is_file():
         raise RefusedError(f"{SIDECAR}: is missing or not a plain file")
     data = _read(folder / SIDECAR, SIDECAR, limits)
     bundle = checked(Bundle, canonical_document(data, SIDECAR), SIDECAR)
+    if canonical_json(bundle.model_dump()) != data:
+        raise RefusedError(f"{SIDECAR}: is not the whole document; fields are missing")
+    return bundle
+
+
+def _read_sidecar(folder: Path, limits: Limits) -> Bundle:
+    bundle = _parse_sidecar(folder, limits)
     if bundle.archive.file != f"{bundle.key}.tar":
         raise RefusedError(f"{SIDECAR}: the archive is named {bundle.archive.file!r}, not after the key")
-    _same_names({BAG, SIDECAR, bundle.archive.file}, {entry.name for entry in folder.iterdir()}, "the bundle folder")
+    names = {BAG, SIDECAR, bundle.archive.file, *_SIGNED}
+    _same_names(names, {entry.name for entry in folder.iterdir()}, "the bundle folder")
     if (folder / BAG).is_symlink() or not (folder / BAG).is_dir():
         raise RefusedError(f"{BAG}: is not a folder")
     scan(folder, limits)
