@@ -19,9 +19,10 @@ from lewm_evidence.errors import BundleError, RefusedError, StageError
 from lewm_evidence.records.finished import FinishedRun
 from lewm_evidence.records.manifest import MANIFEST, Manifest
 from lewm_evidence.seal.documents import Index, SealedRun, bundle_digest
+from lewm_evidence.seal.gate import inspect
 from lewm_evidence.seal.names import Names
 from lewm_evidence.seal.runs import SPEC, compare_files, compare_identity, parse_manifest, sealable_files
-from lewm_evidence.seal.tree import Stored, blocks, open_plain
+from lewm_evidence.seal.tree import Limits, Stored, blocks, open_plain, scan
 
 DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 PAYLOAD_MANIFEST = "manifest-sha256.txt"
@@ -82,14 +83,17 @@ def write_bag(
         bagging_date: `YYYY-MM-DD` for `bag-info.txt`; without it the bag holds no date.
 
     Raises:
-        BundleError: naming the first file that is not as it was when its run finished.
+        BundleError: naming the first file that is not as it was when its run finished, or the files that hold
+            what must not leave this machine.
     """
     try:
         bag.mkdir(parents=True)
     except FileExistsError as error:
         raise BundleError(f"{bag} exists already; a bag is written to a new folder") from error
     try:
-        return _fill(_Writer(bag), runs, config, locks, bagging_date)
+        index = _fill(_Writer(bag), runs, config, locks, bagging_date)
+        inspect({name: bag / name for name in scan(bag, Limits()).files})
+        return index
     except BaseException:
         shutil.rmtree(bag)
         raise
