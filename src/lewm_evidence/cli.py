@@ -17,6 +17,7 @@ from lewm_evidence.errors import BundleError, EvidenceError, RefusedError
 
 if TYPE_CHECKING:
     from lewm_evidence.records.finished import FinishedRun
+    from lewm_evidence.seal.verify import SignedBy
 
 _EXIT_CODES = "exit status: 0 yes, 1 no (with the reason), 2 could not run, 130 stopped by Ctrl-C"
 
@@ -82,11 +83,26 @@ def _add_bundle_commands(commands: "argparse._SubParsersAction[argparse.Argument
         "examples:\n"
         "  lewm-evidence verify evidence/0123456789abcdef0123          a bundle folder\n"
         "  lewm-evidence verify evidence/0123456789abcdef0123/bag      a bag\n"
-        "  lewm-evidence verify 0123456789abcdef0123.tar --json        an archive\n\n"
+        "  lewm-evidence verify 0123456789abcdef0123.tar --json        an archive\n"
+        "  lewm-evidence verify evidence/0123456789abcdef0123 --allowed-signers people.txt\n\n"
+        "Without --allowed-signers a signature shows that nothing changed since, not who signed.\n"
         "exit status: 0 accepted, 1 refused (with file and reason), 2 could not run, 130 stopped by Ctrl-C",
     )
     verify.add_argument("path", type=Path, metavar="PATH", help="bundle folder, bag or .tar archive")
     verify.add_argument("--json", action="store_true", help="print the outcome as one line of JSON")
+    verify.add_argument(
+        "--allowed-signers", type=Path, metavar="FILE", help="refuse other keys than these (format of ssh-keygen)"
+    )
+    keygen = _command(
+        commands,
+        "keygen",
+        _keygen,
+        "make a key to sign bundles with",
+        "examples:\n  lewm-evidence keygen ~/.ssh/lewm-evidence\n\n"
+        "Give the path as seal.key in the configuration or in LEWM_EVIDENCE_SIGNING_KEY (which may also hold the key\n"
+        f"itself), and FILE.pub to those who verify.\n\n{_EXIT_CODES}",
+    )
+    keygen.add_argument("path", type=Path, metavar="FILE", help="a new file; its public half is FILE.pub")
     summary = _command(
         commands,
         "summary",
@@ -153,10 +169,12 @@ def _command(
 
 
 def _verify(args: argparse.Namespace) -> int:
+    from lewm_evidence.seal.keys import read_allowed_signers
     from lewm_evidence.seal.verify import verify
 
     try:
-        found = verify(args.path)
+        allowed = read_allowed_signers(args.allowed_signers) if args.allowed_signers else None
+        found = verify(args.path, allowed=allowed)
     except RefusedError as error:
         _print_outcome(args, {"accepted": False, "path": str(args.path), "reason": str(error)}, [f"refused  {error}"])
         return 1
@@ -169,9 +187,28 @@ def _verify(args: argparse.Namespace) -> int:
         f"address  sha256:{found.address}",
         f"result   {found.result_digest}",
         f"holds    {found.files} files, {_size(found.size)}, {len(found.runs)} runs",
-        "This shows that nothing changed since sealing, not who sealed it: compare the address with one you know.",
+        *_signed_by(found.signed_by),
     ]
     _print_outcome(args, {"accepted": True, **found.as_dict()}, lines)
+    return 0
+
+
+def _signed_by(signer: "SignedBy | None") -> list[str]:
+    warning = "This shows that nothing changed since sealing, not who sealed it: compare the address with one you know."
+    if signer is None:
+        return ["signed   no", warning]
+    if signer.principal is None:
+        kind = "self-signed" if signer.kind == "self-signed" else "a key that no list of allowed signers vouches for"
+        return [f"signed   {signer.fingerprint} ({kind})", warning]
+    return [f"signed   {signer.fingerprint} ({signer.principal})"]
+
+
+def _keygen(args: argparse.Namespace) -> int:
+    from lewm_evidence.seal.keys import make_key
+
+    public = make_key(args.path)
+    print(f"wrote {args.path} (keep it to yourself) and {args.path}.pub\n{public.fingerprint}")
+    print(f'for allowed signers: NAME namespaces="file" {public.line}')
     return 0
 
 

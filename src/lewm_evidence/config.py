@@ -200,6 +200,27 @@ class Train(_Model):
     )
 
 
+class Agent(_Model):
+    """Who answers for a bundle, as its crate names them."""
+
+    kind: Literal["Person", "Organization"] = Field(description="Person or Organization")
+    name: Annotated[str, Field(min_length=1, max_length=200)] = Field(description="as it should be read")
+    id: Annotated[str, Field(pattern=r"^https://\S+$")] | None = Field(
+        None, description="such as an ORCID or ROR address"
+    )
+
+
+class Seal(_Model):
+    """The bundle. What is set here changes no result, and the key not even the bundle's address."""
+
+    key: str | None = Field(
+        None,
+        description="path of the signing key, see `lewm-evidence keygen`; without one, the project's own (self-signed)",
+    )
+    agent: Agent | None = Field(None, description="who answers for the bundle; named only when given")
+    compress: bool = Field(False, description="write the archive as .tar.zst; floats and pictures hardly shrink")
+
+
 class Config(_Model):
     """Everything `snakemake evidence` needs to know."""
 
@@ -216,6 +237,7 @@ class Config(_Model):
     gate: Gate = Field(default_factory=Gate, description="what must hold")
     collect: Collect = Field(default_factory=Collect, description="training data; only for source trained")
     train: Train = Field(default_factory=Train, description="training; only for source trained")
+    seal: Seal = Field(default_factory=Seal, description="the bundle that leaves this machine")
 
 
 _SOURCES: dict[Any, Any] = {

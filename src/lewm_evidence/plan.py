@@ -76,7 +76,8 @@ def plan(config: Config, runs: Path = Path("runs")) -> dict[str, Planned]:
         )
         made[stage] = Planned(spec, run_key(spec), runs)
 
-    whole = config.model_dump(mode="json", exclude={"threads"})  # threads change how fast, never what
+    # Threads change how fast, never what; who signs changes no content.
+    whole = config.model_dump(mode="json", exclude={"threads": True, "seal": {"key"}})
     add("collect", whole["collect"])
     add("train", whole["train"], data="collect")
     checkpoint = "train"

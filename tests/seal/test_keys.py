@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from lewm_evidence.cli import main
 from lewm_evidence.seal.keys import (
     PROJECT_KEY,
     VARIABLE,
@@ -138,3 +139,21 @@ def test_takes_one_text_for_one_key(tmp_path: Path) -> None:
     assert parse_public(line) is not None
     assert parse_public(line + " comment") is None and parse_public(line[:-4]) is None
     assert os.environ.get(VARIABLE) is None
+
+
+def test_keygen_and_verify_from_the_command_line(
+    sealed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A key is made once; a bundle is accepted from a listed key and refused from another."""
+    assert main(["keygen", str(tmp_path / "key")]) == 0
+    assert main(["keygen", str(tmp_path / "key")]) == 2
+    told = capsys.readouterr()
+    assert "PRIVATE" not in told.out and "never overwritten" in told.err
+    (tmp_path / "people").write_text(f"alice {(tmp_path / 'key.pub').read_text()}")
+    assert main(["verify", str(sealed)]) == 0
+    assert "(self-signed)" in capsys.readouterr().out
+    assert main(["verify", str(sealed), "--allowed-signers", str(tmp_path / "people")]) == 1
+    assert "does not list" in capsys.readouterr().out
+    assert main(["verify", str(sealed), "--allowed-signers", str(sealed / "allowed_signers")]) == 0
+    assert "(sealer)" in capsys.readouterr().out
+    assert main(["verify", str(sealed), "--allowed-signers", str(tmp_path / "nobody")]) == 2

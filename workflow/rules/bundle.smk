@@ -1,7 +1,7 @@
 """The bundle that leaves this machine.
 
 REQUIRED INPUTS: every run of the plan.
-OUTPUTS: `evidence/KEY/` with the bag, its deterministic archive and `bundle.json`; `runs/{seal,verify}/KEY/`.
+OUTPUTS: `evidence/KEY/` with the bag, its deterministic archive and the signed sidecars; `runs/{seal,verify}/KEY/`.
 """
 
 

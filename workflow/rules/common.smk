@@ -3,6 +3,7 @@
 A run's key, and with it its folder, is computed here, while Snakemake reads the rules and before anything runs.
 """
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -21,6 +22,10 @@ try:
         claim_folder(Path(".snakemake"), sys.argv[1:])
 except EvidenceError as error:
     raise WorkflowError(str(error))
+
+if CONFIG.seal.key is not None:
+    # A path; the stage reads it from here, so that no spec and no command line names a key.
+    os.environ.setdefault("LEWM_EVIDENCE_SIGNING_KEY", CONFIG.seal.key)
 
 BUNDLE = f"evidence/{PLAN['seal'].key}/bundle.json"
 

@@ -1,11 +1,12 @@
 """Seal the finished runs into the bundle that leaves this machine.
 
-Inputs: every run to seal, by name. Config: `config`, the whole resolved configuration.
+Inputs: every run to seal, by name. Config: `config`, the whole resolved configuration. Who signs is no input: the key
+comes from the environment, or is the project's own, and changes neither this run's key nor its result.
 
-Writes `<runs>/../evidence/<key>/` with `bag/`, the archive `<key>.tar` and `bundle.json`, as a whole or not at all, and
+Writes `<runs>/../evidence/<key>/` with `bag/`, the archive `<key>.tar` and the sidecars, as a whole or not at all, and
 - records: scalars `seal/runs` and `seal/files`, event `seal/bundle` (`result_digest`), and for each run an event
   `seal/run` (`name`, `run`, `result_digest`);
-- `views/bundle.json`: address and archive, which also cover the timings and so differ between identical runs;
+- `views/bundle.json`: address, archive and signer, which differ between identical runs;
 - timings: `seal/payload_size`, `seal/archive_size` in bytes.
 """
 
