@@ -99,7 +99,7 @@ def test_summary_shows_report_and_viewers(tmp_path: Path, capsys: pytest.Capture
     bag = tmp_path / KEY / "bag" / "data" / "runs"
     for name, run in runs.items():
         assert f"{bag}/{name}/{run.path.name}/views" in told
-    assert "showcase.rrd" in told and "tensorboard --host 127.0.0.1 --logdir" in told and "report.html" in told
+    assert "showcase.rrd" in told and "images=1000 --logdir" in told and "report.html" in told
 
 
 def test_summary_of_something_else_has_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,7 +57,8 @@ def _places(runs: dict[str, FinishedRun]) -> Iterator[str]:
         yield f"report   {page}"
     if any("tfevents" in file.name for file in _files(runs, "render_tensorboard", "")):
         folder = runs["render_tensorboard"].path / "views"
-        yield f"look     tensorboard --host 127.0.0.1 --samples_per_plugin images=1000 --logdir {shlex.quote(str(folder))}"
+        command = "tensorboard --host 127.0.0.1 --samples_per_plugin images=1000 --logdir"
+        yield f"look     {command} {shlex.quote(str(folder))}"
     recordings = [shlex.quote(str(file)) for file in _files(runs, "render_rerun", ".rrd")]
     if recordings:
         yield f"look     rerun {' '.join(recordings)}"
