@@ -161,6 +161,9 @@ class Collect(_Model):
     """Training data from scripted policies; states and actions, no pictures."""
 
     world: WorldName = Field("pusht", description="the simulator")
+    behaviours: dict[str, Annotated[float, Field(ge=0)]] | None = Field(
+        None, description="shares of the scripted behaviours, by name; null takes the world's own mix"
+    )
     seed: Seed = Field(0, description="first seed; every episode has its own")
     episodes: Positive = Field(1500, description="number of episodes")
     steps: Positive = Field(100, description="environment steps per episode")

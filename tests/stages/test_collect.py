@@ -1,17 +1,21 @@
 """The collect stage."""
 
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from lewm_evidence import worlds
+from lewm_evidence.errors import ConfigError
 from lewm_evidence.records import FinishedRun, Run, Spec
 from lewm_evidence.stages import collect
 
 
-def _collect(runs: Path, **config: int) -> FinishedRun:
-    spec = Spec(
+def _spec(**config: Any) -> Spec:
+    return Spec(
         stage="collect",
         config={"world": "pusht", "seed": 5, "episodes": 3, "steps": 30, **config},
         code="",
@@ -20,7 +24,10 @@ def _collect(runs: Path, **config: int) -> FinishedRun:
         precision=None,
         inputs={},
     )
-    out = Run(runs, spec)
+
+
+def _collect(runs: Path, **config: Any) -> FinishedRun:
+    out = Run(runs, _spec(**config))
     collect.run(out)
     out.finish({})
     return FinishedRun(out.path)
@@ -59,3 +66,28 @@ def test_the_same_config_gives_the_same_result(collected: FinishedRun, tmp_path:
     """Another folder, another time: the result digest is equal; another seed changes it."""
     assert _collect(tmp_path).manifest.result_digest == collected.manifest.result_digest
     assert _collect(tmp_path, seed=6).manifest.result_digest != collected.manifest.result_digest
+
+
+def test_any_number_of_processes_gives_the_same_result(collected: FinishedRun, tmp_path: Path) -> None:
+    """The job's threads decide how many processes share the episodes, and nothing else."""
+    line = _spec().model_dump_json()
+    words = ["-m", "lewm_evidence.stages.collect", "--runs", str(tmp_path), "--threads", "3", "--spec", line]
+    subprocess.run([sys.executable, *words], check=True, capture_output=True)
+    shared = FinishedRun(tmp_path / collected.name)
+    assert shared.manifest.result_digest == collected.manifest.result_digest
+
+
+def test_a_mix_of_behaviours_can_be_chosen(collected: FinishedRun, tmp_path: Path) -> None:
+    """Shares change the episodes; a behaviour that the world does not know is refused by name."""
+    mixed = _collect(tmp_path, behaviours={"rotate": 1.0, "weak": 1.0})
+    assert mixed.manifest.result_digest != collected.manifest.result_digest
+    with pytest.raises(ConfigError, match="pusht has no behaviour walk"):
+        _collect(tmp_path, behaviours={"walk": 1.0})
+
+
+def test_a_world_without_a_block_is_collected_too(tmp_path: Path) -> None:
+    """TwoRoom's episodes have its own shapes, and no scalars about a block."""
+    run = _collect(tmp_path, world="tworoom", episodes=5)
+    (record,) = run.records("arrays")
+    assert run.arrays(record.path)["states"].shape == (5, 31, 2)  # type: ignore[union-attr]
+    assert not run.scalars("collect/block_motion")
