@@ -157,8 +157,28 @@ class Gate(_Model):
     )
 
 
+class Dataset(_Model):
+    """Recorded episodes of others, by path or pinned on the hub; see docs/data.md."""
+
+    path: str = Field(description="LeRobot v3 folder, or .h5, .h5.zst, .tar.zst; relative to the project")
+    sha256: Sha256 | None = Field(None, description="of the file at path, or of the listing of a folder")
+    repo: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = Field(
+        None, description="dataset repository on the hub that has the file, if path is to be fetched"
+    )
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = Field(None, description="its full commit id")
+    camera: str | None = Field(None, description="feature with the pictures, of a LeRobot folder with several")
+    image_size: Positive = Field(64, description="side the pictures are shrunk to; as train.image_size")
+    episodes: Positive | None = Field(None, description="take the first so many; null takes all")
+
+    @model_validator(mode="after")
+    def _pinned(self) -> "Dataset":
+        if (self.repo is None) != (self.revision is None) or (self.repo is not None and self.sha256 is None):
+            raise ValueError("a dataset from the hub needs repo, revision and sha256")
+        return self
+
+
 class Collect(_Model):
-    """Training data from scripted policies; states and actions, no pictures."""
+    """Training data: scripted episodes, states and actions without pictures; or recorded ones."""
 
     world: WorldName = Field("pusht", description="the simulator")
     behaviours: dict[str, Annotated[float, Field(ge=0)]] | None = Field(
@@ -167,6 +187,7 @@ class Collect(_Model):
     seed: Seed = Field(0, description="first seed; every episode has its own")
     episodes: Positive = Field(1500, description="number of episodes")
     steps: Positive = Field(100, description="environment steps per episode")
+    dataset: Dataset | None = Field(None, description="take recorded episodes of this world instead; docs/data.md")
 
 
 class Train(_Model):

@@ -4,6 +4,7 @@ EvidenceError
 ├── ConfigError          the configuration cannot be used
 ├── InputError           a function was given an argument it cannot work with (also a ValueError)
 ├── CheckpointError      a checkpoint is missing, altered or of another shape than promised
+├── DataError            a recorded dataset is missing, damaged or of another layout than promised
 ├── WorldError           a simulator does not keep a promise of the world protocol
 ├── StageError           a stage cannot produce its result from these inputs
 │   └── GateError        the result exists but does not hold what evidence must hold
@@ -29,6 +30,10 @@ class InputError(EvidenceError, ValueError):
 
 class CheckpointError(EvidenceError):
     """A checkpoint is missing, altered, or of another shape than promised."""
+
+
+class DataError(EvidenceError):
+    """A recorded dataset is missing, damaged, or of another layout than promised."""
 
 
 class WorldError(EvidenceError):

@@ -43,10 +43,12 @@ class Repository:
     Attributes:
         name: owner/name.
         revision: the full commit id.
+        kind: of repository, as the hub calls it.
     """
 
     name: str
     revision: str
+    kind: Literal["model", "dataset"] = "model"
 
     def __str__(self) -> str:
         return f"{self.name}@{self.revision}"
@@ -66,7 +68,9 @@ def fetch_file(repository: Repository, file: str, sha256: str | None, folder: Pa
     """
     copy = folder / file
     with _client(str(repository), file) as hub:
-        cached = hub.try_to_load_from_cache(repository.name, file, revision=repository.revision, cache_dir=_cache())
+        cached = hub.try_to_load_from_cache(
+            repository.name, file, revision=repository.revision, cache_dir=_cache(), repo_type=repository.kind
+        )
         if isinstance(cached, str) and sha256 is not None and _copied(cached, copy) == sha256:
             return _checked_kind(repository, copy)
         etag = _announced(hub, repository, file, sha256)
@@ -119,7 +123,9 @@ def _client(where: str, what: str) -> Iterator[Any]:
 
 def _announced(hub: Any, repository: Repository, file: str, sha256: str | None) -> str:
     """Returns the tag of what the hub would send; refuses here, before a large file is sent in vain."""
-    url = hub.hf_hub_url(repository.name, file, revision=repository.revision, endpoint=_endpoint())
+    url = hub.hf_hub_url(
+        repository.name, file, revision=repository.revision, endpoint=_endpoint(), repo_type=repository.kind
+    )
     found = _patiently(lambda: hub.get_hf_file_metadata(url, token=_token(), timeout=_timeout(), endpoint=_endpoint()))
     if found.commit_hash is None or found.etag is None:
         raise CheckpointError(f"{repository}: what answered is not a hub; check {ENDPOINT} and the network's proxies")
@@ -151,6 +157,7 @@ def _download(hub: Any, repository: Repository, file: str) -> str:
         repository.name,
         file,
         revision=repository.revision,
+        repo_type=repository.kind,
         cache_dir=_cache(),
         endpoint=_endpoint(),
         etag_timeout=_timeout(),

@@ -1,30 +1,42 @@
-"""Collects training data: scripted episodes in the simulator, as states and actions.
+"""Collects training data: scripted episodes in the simulator, as states and actions; or recorded ones.
 
 Inputs: none.
-Writes:
+Writes for scripted episodes:
     arrays `collect/episodes`: `states` float32 (episodes, steps + 1, S), `actions` float32 (episodes, steps, A).
     scalars `collect/episodes`, `collect/steps`; where there is a block: `collect/block_motion` (share of steps
     that move the block by more than 0.1 px), `collect/displacement_mean` and `collect/displacement_median` (px the
     block moves in 25 steps), `collect/turn_mean` (degrees it turns in 25 steps).
     timing `collect/simulate` (episodes per second).
 
-The episodes are shared out among as many processes as the job has threads; the result is the same for any number.
+Writes for a dataset, E episodes with F frames together:
+    arrays `collect/recorded`: `lengths` int64 (E,), `actions` float32 (F, A), `states` float32 (F, S) if recorded.
+    event `collect/dataset` (episodes, frames, sha256 of the dataset and of the decoded pictures); scalars
+    `collect/action_mean/<i>` and `collect/action_std/<i>` (population, of rows without NaN).
+    file `logs/frames.npy` uint8 (F, size, size, 3), a cache of the decoded pictures that is never sealed.
+
+Scripted episodes are shared out among as many processes as the job has threads; any number gives the same result.
 """
 
 import argparse
+import importlib
 import multiprocessing
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lewm_evidence import worlds
-from lewm_evidence.config import Collect
-from lewm_evidence.errors import StageError
+from lewm_evidence.config import Collect, Dataset
+from lewm_evidence.data import Recording, identity, open_recording
+from lewm_evidence.data.frames import write_frames
+from lewm_evidence.data.statistics import action_statistics
+from lewm_evidence.errors import DataError, StageError
 from lewm_evidence.records import Run
 from lewm_evidence.records.job import main, say
 
@@ -33,9 +45,12 @@ MOVED = 0.1  # px per step
 
 
 def run(out: Run, processes: int = 1) -> None:
-    """Simulates the episodes; episode i has the seed `seed + i`."""
+    """Simulates the episodes, episode i with the seed `seed + i`; or reads the dataset."""
     config = Collect.model_validate(out.config)
     world = worlds.make(config.world)
+    if config.dataset is not None:
+        _read(out, config.dataset, world)
+        return
     if config.behaviours is not None:
         worlds.check_shares(config.behaviours, world.behaviours, world.name)
     states = np.empty((config.episodes, config.steps + 1, world.state_dim), dtype=np.float32)
@@ -43,14 +58,58 @@ def run(out: Run, processes: int = 1) -> None:
     start = time.perf_counter()
     for index, episode in enumerate(_episodes(config, processes)):
         states[index], actions[index] = episode.states, episode.actions
-        if (index + 1) % max(1, config.episodes // 10) == 0:
-            say(f"collect: {index + 1} of {config.episodes} episodes")
+        _progress(index + 1, config.episodes)
     out.timing("collect/simulate", config.episodes / (time.perf_counter() - start), unit="1/s")
     out.arrays("collect/episodes", {"states": states, "actions": actions})
     out.scalar("collect/episodes", config.episodes)
     out.scalar("collect/steps", config.steps)
     if world.block_outline is not None:
         _summarise(out, world, states)
+
+
+def _progress(done: int, episodes: int) -> None:
+    if done % max(1, episodes // 10) == 0:
+        say(f"collect: {done} of {episodes} episodes")
+
+
+def _read(out: Run, dataset: Dataset, world: worlds.World) -> None:
+    """Reads the dataset episode by episode; actions and states are kept, pictures shrunk into the cache."""
+    path = Path(dataset.path)
+    if dataset.repo is not None:
+        # Not an import statement: how the file came here changes nothing in it, its sha256 is in the key.
+        hub = importlib.import_module("lewm_evidence.data.hub")
+        hub.fetch_dataset(dataset.repo, dataset.revision, dataset.sha256, path)
+    found = identity(path)
+    if dataset.sha256 not in (None, found):
+        raise DataError(f"{path} has sha256 {found}, the configuration pins {dataset.sha256}; nothing was read")
+    with closing(open_recording(path, dataset.camera)) as recording:
+        lengths = recording.lengths[: dataset.episodes]
+        episodes = range(len(lengths))
+        actions = np.concatenate([recording.actions(episode) for episode in episodes])
+        states = [recording.states(episode) for episode in episodes]
+        _check_fit(path, world, actions)
+        frames = write_frames(out.path, _pictures(recording, len(lengths)), int(lengths.sum()), dataset.image_size)
+    arrays = {"lengths": lengths, "actions": actions}
+    known = [part for part in states if part is not None and part.shape[1] == world.state_dim]
+    out.arrays("collect/recorded", arrays | ({"states": np.concatenate(known)} if known else {}))
+    out.event("collect/dataset", episodes=len(lengths), frames=len(actions), sha256=found, frames_sha256=frames)
+    for name, values in zip(("mean", "std"), action_statistics(actions), strict=True):
+        for index, value in enumerate(values):
+            out.scalar(f"collect/action_{name}/{index}", value)
+
+
+def _check_fit(path: Path, world: worlds.World, actions: NDArray[np.float32]) -> None:
+    if actions.shape[1] != world.action_dim:
+        raise DataError(
+            f"the actions in {path} have {actions.shape[1]} numbers, those of {world.name} {world.action_dim}; "
+            "set collect.world to the simulator that the dataset was recorded in"
+        )
+
+
+def _pictures(recording: Recording, episodes: int) -> Iterator[NDArray[np.uint8]]:
+    for episode in range(episodes):
+        yield recording.frames(episode)
+        _progress(episode + 1, episodes)
 
 
 def _episodes(config: Collect, processes: int) -> Iterator[worlds.Episode]:

@@ -4,8 +4,8 @@ Inputs: `data`, a collect run.
 Writes:
     scalars, step = optimiser steps done: `train/loss`, `train/prediction_loss`, `train/sigreg`, `train/grad_norm`,
     `train/learning_rate` of the last step; on held-out episodes `train/embedding_std`, `train/effective_rank`,
-    `train/val_prediction`, `train/val_copy`, `train/val_shuffled`, `train/probe_r2_min` (agent and block position,
-    of pictures that show the agent) and `train/probe_r2/<quantity>`.
+    `train/val_prediction`, `train/val_copy`, `train/val_shuffled`, and where states are known
+    `train/probe_r2_min` (agent and block position, of pictures that show the agent) and `train/probe_r2/<quantity>`.
     event `train/model` (parameters, training and held-out episodes).
     timing `train/throughput` (windows per second).
     files `checkpoint/` as `checkpoint.load_checkpoint` reads it.
@@ -18,6 +18,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +28,8 @@ from torch import Tensor
 from lewm_evidence import worlds
 from lewm_evidence.checkpoint import save_checkpoint
 from lewm_evidence.config import Train
+from lewm_evidence.data.frames import open_frames
+from lewm_evidence.data.statistics import action_statistics
 from lewm_evidence.errors import GateError, StageError
 from lewm_evidence.model import LeWM, ModelConfig, Normalization
 from lewm_evidence.model.sigreg import sigreg
@@ -73,31 +76,54 @@ def run(out: Run) -> None:
 
 def _prepare(out: Run, config: Train) -> _Data:
     source = out.input("data")
-    states, actions = _episodes(source)
-    windows.check_lengths(len(actions), actions.shape[1], config.history, config.frameskip)
     world = worlds.make(source.spec.config["world"])
-    seen = actions[: windows.train_episodes(len(actions))].reshape(-1, actions.shape[-1]).astype(np.float64)
+    episodes = _episodes(source, world, config)
+    windows.check_lengths(episodes.lengths, config.history, config.frameskip)
+    seen = int(episodes.lengths[: windows.train_episodes(len(episodes.lengths))].sum())
+    mean, std = action_statistics(episodes.actions[:seen])
     normalization = Normalization(
-        action_mean=tuple(seen.mean(axis=0).tolist()),
-        action_std=tuple(np.maximum(seen.std(axis=0), 1e-6).tolist()),
+        action_mean=mean,
+        action_std=std,
         image_mean=IMAGE_MEAN,
         image_std=IMAGE_STD,
         frameskip=config.frameskip,
         image_size=config.image_size,
-        renderer=world.name,
+        renderer="recorded" if source.spec.config.get("dataset") else world.name,
         world=world.name,
     )
-    frames = _draw(world, states, config.image_size)
-    train, held_out = windows.split_windows(states, actions, frames, normalization, config.history)
+    train, held_out = windows.split_windows(episodes, normalization, config.history)
     return _Data(train, held_out, normalization, world)
 
 
-def _episodes(source: FinishedRun) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _episodes(source: FinishedRun, world: worlds.World, config: Train) -> windows.Episodes:
     for record in source.records("arrays"):
         if record.tag == "collect/episodes" and record.kind == "arrays":
-            arrays = source.arrays(record.path)
-            return arrays["states"].astype(np.float32), arrays["actions"].astype(np.float32)
+            return _drawn(world, source.arrays(record.path), config.image_size)
+        if record.tag == "collect/recorded" and record.kind == "arrays":
+            return _recorded(source, source.arrays(record.path), config)
     raise StageError(f"{source.path} holds no arrays 'collect/episodes'; is it a collect run?")
+
+
+def _drawn(world: worlds.World, arrays: dict[str, NDArray[Any]], size: int) -> windows.Episodes:
+    """Returns simulated episodes of equal lengths, with the pictures that the world draws."""
+    states, actions = arrays["states"].astype(np.float32), arrays["actions"].astype(np.float32)
+    count, length = states.shape[:2]
+    # A row for each frame, NaN where no action follows.
+    actions = np.pad(actions, ((0, 0), (0, 1), (0, 0)), constant_values=np.nan).reshape(count * length, -1)
+    frames = _draw(world, states, size).reshape(count * length, size, size, 3)
+    return windows.Episodes(frames, actions, states.reshape(count * length, -1), np.full(count, length))
+
+
+def _recorded(source: FinishedRun, arrays: dict[str, NDArray[Any]], config: Train) -> windows.Episodes:
+    """Returns recorded episodes; their pictures stay in their file until they are used."""
+    (event,) = source.events("collect/dataset")
+    frames = open_frames(source.path, str(event.fields["frames_sha256"]))
+    if frames.shape[1:] != (config.image_size, config.image_size, 3):
+        raise StageError(
+            f"the pictures of {source.name} are {frames.shape[1]} px wide and train.image_size is "
+            f"{config.image_size}; make it and collect.dataset.image_size equal"
+        )
+    return windows.Episodes(frames, arrays["actions"], arrays.get("states"), arrays["lengths"])
 
 
 def _draw(world: worlds.World, states: NDArray[np.float32], size: int) -> NDArray[np.uint8]:
@@ -143,7 +169,7 @@ def _resume(out: Run, trainer: _Trainer, point: Path) -> None:
 def _describe(out: Run, trainer: _Trainer, data: _Data) -> None:
     if trainer.done == 0:
         parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
-        counts = {"train_episodes": len(data.train.frames), "held_out_episodes": len(data.held_out.frames)}
+        counts = {"train_episodes": len(data.train), "held_out_episodes": len(data.held_out)}
         out.event("train/model", parameters=parameters, **counts)
 
 
@@ -214,7 +240,7 @@ def _record(out: Run, trainer: _Trainer, data: _Data, values: dict[str, float], 
     say(
         f"train: step {done} of {trainer.config.steps}, loss {values['loss']:.3f}, held out "
         f"{held_out['val_prediction']:.3f} (copy {held_out['val_copy']:.3f}), std {held_out['embedding_std']:.2f}, "
-        f"probe {held_out['probe_r2_min']:.2f}, {rate:.0f} windows/s"
+        f"probe {held_out.get('probe_r2_min', math.nan):.2f}, {rate:.0f} windows/s"
     )
 
 
@@ -222,14 +248,15 @@ def _measure(model: LeWM, data: _Data, seed: int) -> dict[str, float]:
     rng = np.random.default_rng([seed, 0, 1])  # the same sample at every record
     errors = measure.dynamics(model, *data.held_out.draw(rng, VAL_WINDOWS))
     z_test = model.encode(data.held_out.draw_frames(rng, PROBE_TEST)[0])
-    scores = _probe(model, data, rng)
+    scores = _probe(model, data, rng) if data.train.episodes.states is not None else {}
+    positions = [score for name, score in scores.items() if measure.is_position(name)]
     return {
         "embedding_std": measure.embedding_std(z_test),
         "effective_rank": measure.effective_rank(z_test),
         "val_prediction": errors.prediction,
         "val_copy": errors.copy,
         "val_shuffled": errors.shuffled,
-        "probe_r2_min": min(score for name, score in scores.items() if measure.is_position(name)),
+        **({"probe_r2_min": min(positions)} if positions else {}),
         **{f"probe_r2/{name}": score for name, score in scores.items()},
     }
 
@@ -256,7 +283,9 @@ def _judge(out: Run, config: Train) -> None:
     The prediction loss alone says nothing: it is best when all latents are equal.
     """
     run = FinishedRun(out.path)
-    spread, r2 = run.last("train/embedding_std"), run.last("train/probe_r2_min")
+    spread = run.last("train/embedding_std")
+    probed = run.scalars("train/probe_r2_min")  # empty when no states were recorded
+    r2 = probed[max(probed)] if probed else math.inf
     ratio = run.last("train/val_prediction") / max(run.last("train/val_copy"), 1e-12)
     faults = []
     if spread < config.min_embedding_std:
