@@ -2,14 +2,18 @@
 
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import recorded
 from lewm_evidence import worlds
-from lewm_evidence.errors import ConfigError
+from lewm_evidence.errors import ConfigError, DataError
+from lewm_evidence.data import identity
+from lewm_evidence.data.frames import open_frames
 from lewm_evidence.records import FinishedRun, Run, Spec
 from lewm_evidence.stages import collect
 
@@ -28,8 +32,9 @@ def _spec(**config: Any) -> Spec:
 
 def _collect(runs: Path, **config: Any) -> FinishedRun:
     out = Run(runs, _spec(**config))
-    collect.run(out)
-    out.finish({})
+    with closing(out):
+        collect.run(out)
+        out.finish({})
     return FinishedRun(out.path)
 
 
@@ -91,3 +96,38 @@ def test_a_world_without_a_block_is_collected_too(tmp_path: Path) -> None:
     (record,) = run.records("arrays")
     assert run.arrays(record.path)["states"].shape == (5, 31, 2)  # type: ignore[union-attr]
     assert not run.scalars("collect/block_motion")
+
+
+def test_a_dataset_is_taken_in(tmp_path: Path) -> None:
+    """Lengths, actions, states and statistics are recorded; pictures are decoded once into a file that is not sealed."""
+    made = recorded.episodes()
+    path = recorded.write_hdf5(tmp_path / "tiny.h5", made)
+    dataset = {"path": str(path), "sha256": identity(path), "image_size": 48, "episodes": 2}
+    run = _collect(tmp_path / "runs", dataset=dataset)
+    (record,) = run.records("arrays")
+    arrays = run.arrays(record.path)  # type: ignore[union-attr]
+    assert arrays["lengths"].tolist() == [25, 21]
+    actions = np.concatenate([episode["action"] for episode in made[:2]])
+    np.testing.assert_array_equal(arrays["actions"], actions)
+    assert arrays["states"].shape == (46, 7)
+    assert run.last("collect/action_std/1") == pytest.approx(np.nanstd(actions.astype(np.float64), axis=0)[1])
+    (event,) = run.events("collect/dataset")
+    frames = open_frames(run.path, str(event.fields["frames_sha256"]))
+    np.testing.assert_array_equal(frames, np.concatenate([episode["pixels"] for episode in made[:2]]))
+    assert not any("frames" in entry.path for entry in run.manifest.files)
+    (run.path / "logs" / "frames.npy").write_bytes(b"x")
+    with pytest.raises(DataError, match="made again"):
+        open_frames(run.path, str(event.fields["frames_sha256"]))
+
+
+def test_a_dataset_that_is_not_the_pinned_one_is_refused(tmp_path: Path) -> None:
+    """Another content than the configuration pins, or actions of another world, are named."""
+    made = recorded.episodes((10, 12))
+    path = recorded.write_hdf5(tmp_path / "tiny.h5", made)
+    with pytest.raises(DataError, match="the configuration pins 0000"):
+        _collect(tmp_path, dataset={"path": str(path), "sha256": "0" * 64})
+    for episode in made:
+        episode["action"] = episode["action"][:, :1]
+    path = recorded.write_hdf5(tmp_path / "one.h5", made)
+    with pytest.raises(DataError, match="have 1 numbers, those of pusht 2"):
+        _collect(tmp_path, dataset={"path": str(path)})

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+import recorded
 from lewm_evidence.canonical import canonical_json
 from lewm_evidence.checkpoint import load_checkpoint
 from lewm_evidence.config import Train
@@ -21,6 +23,7 @@ from lewm_evidence.errors import GateError, StageError
 from lewm_evidence.records import FinishedRun, Run, Spec
 from lewm_evidence.records.run import run_key
 from lewm_evidence.stages import collect, train
+from lewm_evidence.training import windows
 
 TINY: dict[str, Any] = {
     "seed": 0,
@@ -58,8 +61,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
 
 def _train(data: FinishedRun, **changes: Any) -> FinishedRun:
     out = Run(data.path.parents[1], _spec("train", {**TINY, **changes}, data=data.name))
-    train.run(out)
-    out.finish({})
+    with closing(out):
+        train.run(out)
+        out.finish({})
     return FinishedRun(out.path)
 
 
@@ -181,6 +185,52 @@ def test_a_collapsed_model_fails_by_name_although_its_prediction_loss_is_best(da
     assert not (failed.path / "checkpoint").exists()
     losses = FinishedRun(failed.path).scalars("train/prediction_loss")
     assert losses[60] < losses[1]
+
+
+@pytest.fixture(scope="module")
+def taken_in(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """A finished collect run of a tiny recorded dataset with episodes of several lengths."""
+    folder = tmp_path_factory.mktemp("recorded")
+    made = recorded.episodes((25, 21, 30, 18), size=16)
+    path = recorded.write_hdf5(folder / "tiny.h5", made)
+    out = Run(folder / "runs", _spec("collect", {"world": "pusht", "dataset": {"path": str(path), "image_size": 16}}))
+    collect.run(out)
+    out.finish({})
+    return FinishedRun(out.path)
+
+
+def test_it_trains_on_recorded_episodes(taken_in: FinishedRun) -> None:
+    """Episodes of several lengths give a checkpoint that says its pictures were recorded; states are probed."""
+    trained = _train(taken_in, min_probe_r2=-1e30)  # the one held-out block hardly moves
+    normalization = load_checkpoint(trained.path / "checkpoint").normalization
+    assert (normalization.world, normalization.renderer) == ("pusht", "recorded")
+    (record,) = taken_in.records("arrays")
+    actions = taken_in.arrays(record.path)["actions"][: 25 + 21 + 30]  # type: ignore[union-attr]
+    np.testing.assert_allclose(normalization.action_mean, np.nanmean(actions, axis=0), atol=1e-6)
+    assert sorted(trained.scalars("train/probe_r2/block_x")) == [1, 3, 6, 9, 12]
+
+
+def test_recorded_pictures_of_another_size_are_refused(taken_in: FinishedRun) -> None:
+    """The error names both sizes and both keys."""
+    with pytest.raises(StageError, match=r"16 px wide and train\.image_size is 32"):
+        _train(taken_in, image_size=32)
+
+
+def test_windows_stay_inside_an_episode() -> None:
+    """Whatever the lengths, frames and actions of a window belong to one episode and to each other."""
+    lengths = np.array([20, 35, 16])
+    frame = np.arange(lengths.sum())
+    episode = np.repeat(np.arange(3), lengths)
+    frames = np.stack([frame, episode, frame], axis=-1).astype(np.uint8)[:, None, None]
+    actions = frame[:, None].astype(np.float32)
+    drawn = windows.Windows(windows.Episodes(frames, actions, None, lengths), history=3, frameskip=5)
+    pictures, blocks = drawn.draw(np.random.default_rng(0), 500)
+    seen = pictures[:, :, 0, 0].numpy().astype(int)
+    assert (seen[:, :, 1] == seen[:, :1, 1]).all()
+    assert (np.diff(seen[:, :, 0], axis=1) == 5).all()
+    np.testing.assert_array_equal(blocks.reshape(500, 15)[:, 0], seen[:, 0, 0])
+    assert set(seen[:, 0, 1]) == {0, 1, 2}
+    assert {20 + 35, 20 + 35 - 16} <= set(seen[:, 0, 0])  # the last window of the second, the only one of the third
 
 
 def test_episodes_too_short_for_a_window_are_refused(data: FinishedRun) -> None:
