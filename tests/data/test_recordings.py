@@ -134,7 +134,7 @@ def test_what_is_no_dataset_is_refused(tmp_path: Path, hdf5: Path) -> None:
         open_recording(tmp_path / "a.h5")
     with pytest.raises(DataError, match="cannot be read"):
         open_recording(tmp_path / "b.h5")
-    with pytest.raises(DataError, match="is it a LeRobot dataset|LeRobot dataset"):
+    with pytest.raises(DataError, match=r"is .* a LeRobot dataset"):
         open_recording(tmp_path)
 
 

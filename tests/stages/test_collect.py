@@ -11,9 +11,9 @@ import pytest
 
 import recorded
 from lewm_evidence import worlds
-from lewm_evidence.errors import ConfigError, DataError
 from lewm_evidence.data import identity
 from lewm_evidence.data.frames import open_frames
+from lewm_evidence.errors import ConfigError, DataError
 from lewm_evidence.records import FinishedRun, Run, Spec
 from lewm_evidence.stages import collect
 
@@ -99,7 +99,7 @@ def test_a_world_without_a_block_is_collected_too(tmp_path: Path) -> None:
 
 
 def test_a_dataset_is_taken_in(tmp_path: Path) -> None:
-    """Lengths, actions, states and statistics are recorded; pictures are decoded once into a file that is not sealed."""
+    """Lengths, actions, states and statistics are recorded; decoded pictures go to a file that is not sealed."""
     made = recorded.episodes()
     path = recorded.write_hdf5(tmp_path / "tiny.h5", made)
     dataset = {"path": str(path), "sha256": identity(path), "image_size": 48, "episodes": 2}
