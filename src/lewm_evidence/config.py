@@ -136,7 +136,7 @@ class Showcase(_Model):
 class Evaluate(_Model):
     """Many seeded starts, each given to the world model and to the baselines."""
 
-    seed: Seed = Field(1042, description="chooses starts and goals, apart from those of training")
+    seed: Seed = Field(31415, description="chooses starts and goals; none of them was looked at while training was tuned")
     episodes: Annotated[int, Field(ge=5)] = Field(50, description="paired starts; at least 50 for evidence")
     goal_offset: Positive = Field(25, description="as in showcase; paper 25")
     budget: Positive = Field(50, description="environment steps per episode; paper 50")
