@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lewm-evidence {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_bundle_commands(commands)
+    _add_reproduce_commands(commands)
     _add_run_commands(commands)
     _add_pin_command(commands)
     _command(
@@ -111,6 +112,40 @@ def _add_bundle_commands(commands: "argparse._SubParsersAction[argparse.Argument
         f"examples:\n  lewm-evidence summary evidence/0123456789abcdef0123\n\n{_EXIT_CODES}",
     )
     summary.add_argument("path", type=Path, metavar="BUNDLE", help="bundle folder")
+
+
+def _add_reproduce_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    again = _command(
+        commands,
+        "reproduce",
+        _reproduce,
+        "make a bundle's runs again from the bundle alone and compare",
+        "examples:\n"
+        "  lewm-evidence reproduce 0123456789abcdef0123.tar                        an archive\n"
+        "  lewm-evidence reproduce evidence/0123456789abcdef0123 --into again      keep what is made\n"
+        "  lewm-evidence reproduce 0123456789abcdef0123.tar --only evaluate gate   from sealed inputs\n\n"
+        "exit status: 0 equal or within tolerance (docs/reproduce.md), 1 different or refused, 2 could not run",
+    )
+    again.add_argument("path", type=Path, metavar="PATH", help="bundle folder, bag or .tar archive")
+    again.add_argument("--into", type=Path, metavar="DIR", help="an empty folder to keep; else a temporary one")
+    again.add_argument("--only", nargs="+", default=[], metavar="STAGE", help="run these stages only")
+    again.add_argument("--threads", type=int, metavar="N", help="torch threads (default: as sealed)")
+    again.add_argument("--keep-going", action="store_true", help="also run what follows a different stage")
+    again.add_argument("--json", action="store_true", help="print the outcome as one line of JSON")
+    diff = _command(
+        commands,
+        "diff",
+        _diff,
+        "what two bundles or runs have and have not in common",
+        "examples:\n"
+        "  lewm-evidence diff evidence/0123456789abcdef0123 evidence/3210fedcba9876543210\n"
+        "  lewm-evidence diff mine.tar theirs.tar --json\n"
+        "  lewm-evidence diff runs/evaluate/0123456789abcdef0123 runs/evaluate/3210fedcba9876543210\n\n"
+        "exit status: 0 the same but for the environment, 1 different or refused, 2 could not run",
+    )
+    for name in ("a", "b"):
+        diff.add_argument(name, type=Path, metavar=name.upper(), help="bundle folder, bag, .tar archive or run")
+    diff.add_argument("--json", action="store_true", help="print the outcome as one line of JSON")
 
 
 def _add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -221,6 +256,41 @@ def _summary(args: argparse.Namespace) -> int:
 
     print("\n".join(summary(args.path)))
     return 0
+
+
+def _reproduce(args: argparse.Namespace) -> int:
+    import tempfile
+    from contextlib import nullcontext
+
+    from lewm_evidence.reproduce.again import reproduce
+
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr if args.json else sys.stdout, flush=True)
+
+    place = nullcontext(str(args.into)) if args.into else tempfile.TemporaryDirectory(prefix="lewm-evidence-")
+    try:
+        with place as into:
+            found = reproduce(args.path, Path(into), args.only, args.threads, args.keep_going, tell)
+    except RefusedError as error:
+        _print_outcome(args, {"verdict": "refused", "reason": str(error)}, [f"refused  {error}"])
+        return 1
+    lines = [f"verdict   {found.verdict}"]
+    if found.first_difference:
+        lines.append(f"first at  {found.first_difference.name}, as told above")
+    _print_outcome(args, found.as_dict(), lines)
+    return {"equal": 0, "within tolerance": 0, "different": 1, "could not run": 2}[found.verdict]
+
+
+def _diff(args: argparse.Namespace) -> int:
+    from lewm_evidence.reproduce.diff import diff, table
+
+    try:
+        found = diff(args.a, args.b)
+    except RefusedError as error:
+        _print_outcome(args, {"same": None, "reason": str(error)}, [f"refused  {error}"])
+        return 1
+    _print_outcome(args, found.as_dict(), table(found))
+    return 0 if found.same else 1
 
 
 def _check(args: argparse.Namespace) -> int:
