@@ -37,8 +37,8 @@ def test_holds_the_runs_without_local_files(tmp_path: Path, lock: Path) -> None:
     files = ("manifest.json", "records.jsonl", "spec.json", "timing.jsonl", "views/page.html")
     assert names == {
         *(f"data/runs/{run.name}/{file}" for file in files),
-        *("data/index.json", "data/config.json", "data/requirements/cpu.txt"),
-        *("bagit.txt", "bag-info.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt"),
+        *("data/index.json", "data/config.json", "data/requirements/cpu.txt", "data/README.md"),
+        *("ro-crate-metadata.json", "bagit.txt", "bag-info.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt"),
     }
     assert (tmp_path / "bag" / "data" / "config.json").read_bytes() == b'{"seed":1}\n'
     rows = [["fetch", run.path.name, run.manifest.result_digest]]

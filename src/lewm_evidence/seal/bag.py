@@ -1,9 +1,12 @@
 """Writing a BagIt 1.0 bag (RFC 8493) of finished runs. Equal runs give equal bytes: no clock, no host.
 
 bagit.txt  bag-info.txt  manifest-sha256.txt  tagmanifest-sha256.txt
-data/index.json                    which run is what, see `documents.Index`
+ro-crate-metadata.json             the bag as a run crate, see `crate`
+data/index.json                    which run is what and what is not here, see `documents.Index`
+data/README.md                     the model card
 data/config.json                   the whole configuration the runs were planned from
 data/requirements/*.txt            the package locks
+data/workflow/…                    the Snakefile and its rules
 data/runs/<stage>/<key>/…          every file of a run but local ones
 """
 
@@ -18,18 +21,23 @@ from lewm_evidence.canonical import canonical_json, sha256_bytes
 from lewm_evidence.errors import BundleError, RefusedError, StageError
 from lewm_evidence.records.finished import FinishedRun
 from lewm_evidence.records.manifest import MANIFEST, Manifest
+from lewm_evidence.seal.card import model_card
+from lewm_evidence.seal.crate import CRATE, Facts, crate
 from lewm_evidence.seal.documents import Index, SealedRun, bundle_digest
 from lewm_evidence.seal.gate import inspect
 from lewm_evidence.seal.names import Names
 from lewm_evidence.seal.runs import SPEC, compare_files, compare_identity, parse_manifest, sealable_files
+from lewm_evidence.seal.skipped import skipped
 from lewm_evidence.seal.tree import Limits, Stored, blocks, open_plain, scan
 
 DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 PAYLOAD_MANIFEST = "manifest-sha256.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
 # What the tag manifest lists.
-TAG_FILES = ("bag-info.txt", "bagit.txt", PAYLOAD_MANIFEST)
-INDEX, CONFIG, LOCKS, RUNS = "data/index.json", "data/config.json", "data/requirements", "data/runs"
+TAG_FILES = ("bag-info.txt", "bagit.txt", PAYLOAD_MANIFEST, CRATE)
+INDEX, CONFIG, CARD = "data/index.json", "data/config.json", "data/README.md"
+LOCKS, WORKFLOW, RUNS = "data/requirements", "data/workflow", "data/runs"
+SNAKEFILE = f"{WORKFLOW}/Snakefile"
 
 
 class _Writer:
@@ -69,6 +77,7 @@ def write_bag(
     config: Mapping[str, Any],
     locks: Iterable[Path] = (),
     bagging_date: str | None = None,
+    workflow: Mapping[str, Path] | None = None,
 ) -> Index:
     """Writes the bag of `runs` to the new folder `bag` and returns its index.
 
@@ -81,6 +90,7 @@ def write_bag(
         config: the whole resolved configuration.
         locks: package locks to put beside it.
         bagging_date: `YYYY-MM-DD` for `bag-info.txt`; without it the bag holds no date.
+        workflow: `Snakefile` and what it includes, by the name they get below `data/workflow/`.
 
     Raises:
         BundleError: naming the first file that is not as it was when its run finished, or the files that hold
@@ -91,7 +101,7 @@ def write_bag(
     except FileExistsError as error:
         raise BundleError(f"{bag} exists already; a bag is written to a new folder") from error
     try:
-        index = _fill(_Writer(bag), runs, config, locks, bagging_date)
+        index = _fill(_Writer(bag), runs, config, locks, bagging_date, workflow or {})
         inspect({name: bag / name for name in scan(bag, Limits()).files})
         return index
     except BaseException:
@@ -105,14 +115,38 @@ def _fill(
     config: Mapping[str, Any],
     locks: Iterable[Path],
     bagging_date: str | None,
+    workflow: Mapping[str, Path],
 ) -> Index:
     sealed = {name: _copy_run(out, runs[name]) for name in sorted(runs)}
-    index = Index(result_digest=bundle_digest(sealed), runs=sealed)
-    out.put(INDEX, canonical_json(index.model_dump()))
     out.put(CONFIG, canonical_json(dict(config)))
     for lock in locks:
         out.copy(lock, f"{LOCKS}/{lock.name}")
-    _write_tag_files(out, bagging_date)
+    for name, path in sorted(workflow.items()):
+        out.copy(path, f"{WORKFLOW}/{name}")
+    copies = {run.folder: FinishedRun(out.bag / run.folder) for run in sealed.values()}
+    manifests = {folder: run.manifest for folder, run in copies.items()}
+    specs = {folder: run.spec for folder, run in copies.items()}
+    missing = skipped(
+        manifests,
+        specs,
+        config,
+        locks=sum(name.startswith(f"{LOCKS}/") for name in out.payload),
+        workflow=SNAKEFILE in out.payload,
+    )
+    index = Index(result_digest=bundle_digest(sealed), runs=sealed, skipped=missing)
+    evaluate = next((run for folder, run in sorted(copies.items()) if specs[folder].stage == "evaluate"), None)
+    out.put(INDEX, canonical_json(index.model_dump()))
+    out.put(CARD, model_card(config, index.result_digest, evaluate))
+    facts = Facts(
+        runs=sealed,
+        manifests=manifests,
+        specs=specs,
+        payload=dict(sorted(out.payload.items())),
+        config=config,
+        workflow=SNAKEFILE if SNAKEFILE in out.payload else None,
+        skipped=missing,
+    )
+    _write_tag_files(out, bagging_date, crate(facts))
     return index
 
 
@@ -143,7 +177,7 @@ def _copy_files(out: _Writer, run: Path, manifest: Manifest, folder: str) -> Non
     compare_identity(manifest, (out.bag / folder / SPEC).read_bytes(), name, run.as_posix())
 
 
-def _write_tag_files(out: _Writer, bagging_date: str | None) -> None:
+def _write_tag_files(out: _Writer, bagging_date: str | None, crate_data: bytes) -> None:
     info = {
         "Bag-Software-Agent": f"lewm-evidence {__version__}",
         "Payload-Oxum": oxum(out.payload),
@@ -153,6 +187,7 @@ def _write_tag_files(out: _Writer, bagging_date: str | None) -> None:
     tags = {
         "bag-info.txt": "".join(f"{label}: {info[label]}\n" for label in sorted(info)).encode(),
         "bagit.txt": DECLARATION,
+        CRATE: crate_data,
         PAYLOAD_MANIFEST: manifest_text({name: file.sha256 for name, file in out.payload.items()}),
     }
     digests = {name: sha256_bytes(data) for name, data in tags.items()}

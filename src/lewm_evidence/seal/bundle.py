@@ -50,6 +50,7 @@ def write_bundle(
     config: Mapping[str, Any],
     locks: Iterable[Path] = (),
     key: SigningKey | None = None,
+    workflow: Mapping[str, Path] | None = None,
 ) -> Bundle:
     """Seals `runs` into `folder`, whose name is the key of the seal run, and returns `bundle.json`.
 
@@ -62,6 +63,7 @@ def write_bundle(
         config: the whole resolved configuration.
         locks: package locks.
         key: to sign with; without it what the environment names, or the project's own.
+        workflow: the Snakefile and what it includes, see `bag.write_bag`.
 
     Raises:
         BundleError: naming the file of a run that is not as it was when the run finished, or the key that cannot
@@ -75,7 +77,7 @@ def write_bundle(
     try:
         new = work / folder.name
         new.mkdir()
-        bundle = _build(new, runs, config, locks, key)
+        bundle = _build(new, runs, config, locks, key, workflow)
         _swap(folder, new, work / "old")
     except OSError as error:
         raise BundleError(f"{error.filename or folder} cannot be written: {error.strerror or error}") from error
@@ -102,9 +104,10 @@ def _build(
     config: Mapping[str, Any],
     locks: Iterable[Path],
     key: SigningKey,
+    workflow: Mapping[str, Path] | None,
 ) -> Bundle:
     bag = folder / BAG
-    index = write_bag(bag, runs, config, locks)
+    index = write_bag(bag, runs, config, locks, workflow=workflow)
     archive = write_archive(bag, folder.name, folder / f"{folder.name}.tar")
     payload = scan(bag / "data", Limits()).files
     bundle = Bundle(

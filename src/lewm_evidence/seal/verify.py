@@ -13,7 +13,8 @@ lie beside it.
     Every folder holds a file.
  6. The declaration is BagIt 1.0 in UTF-8, and `Payload-Oxum` is the payload's.
  7. Index and configuration are canonical JSON; the index agrees with its own result digest; the payload is index,
-    configuration, locks and the runs of the index.
+    configuration, model card, locks, workflow and the runs of the index. The crate describes these files, each with
+    the digest and size found in step 5, and no others.
  8. Each run's manifest lists exactly the run's files with the digests found in step 5; its result digest, role by
     role, and its key, from `spec.json`, come out the same when computed again.
  9. The address is the sha256 of the tag manifest.
@@ -39,6 +40,7 @@ from lewm_evidence.errors import BundleError, RefusedError
 from lewm_evidence.records.manifest import MANIFEST
 from lewm_evidence.seal.archive import archive_digest, unpack
 from lewm_evidence.seal.bag import (
+    CARD,
     CONFIG,
     DECLARATION,
     INDEX,
@@ -47,9 +49,11 @@ from lewm_evidence.seal.bag import (
     RUNS,
     TAG_FILES,
     TAG_MANIFEST,
+    WORKFLOW,
     oxum,
 )
 from lewm_evidence.seal.bundle import BAG, SIDECAR
+from lewm_evidence.seal.crate import CRATE, check_crate
 from lewm_evidence.seal.documents import Bundle, Index, Signer, bundle_digest, canonical_document, checked
 from lewm_evidence.seal.keys import AllowedSigners
 from lewm_evidence.seal.names import fault_in
@@ -236,6 +240,7 @@ def _verify_bag(
     # 7. Index, configuration, layout.
     documents = _Documents(bag, payload, limits)
     index = _check_index(documents, payload)
+    check_crate(tags[CRATE], payload)
     # 8. The runs.
     for run in index.runs.values():
         _check_run(documents, payload, run.folder, run.result_digest)
@@ -392,7 +397,8 @@ def _check_index(documents: _Documents, payload: dict[str, Stored]) -> Index:
     for name in payload:
         run = "/".join(name.split("/")[:4])
         lock = re.fullmatch(rf"{LOCKS}/[^/]+\.txt", name)
-        if name not in (INDEX, CONFIG) and not lock and run not in folders:
+        own = name in (INDEX, CONFIG, CARD) or lock or name.startswith(f"{WORKFLOW}/")
+        if not own and run not in folders:
             raise RefusedError(f"{name}: belongs to no run of {INDEX}")
     return index
 

@@ -25,7 +25,7 @@ def run(out: Run) -> None:
     say(f"sealing {len(runs)} runs into {folder}")
     # The locks lie in the project's folder, where stages are started.
     locks = sorted(Path("requirements").glob("*.txt"))
-    bundle = write_bundle(folder, runs, out.config["config"], locks)
+    bundle = write_bundle(folder, runs, out.config["config"], locks, workflow=_workflow())
     out.scalar("seal/runs", len(runs))
     out.scalar("seal/files", bundle.files)
     out.event("seal/bundle", result_digest=bundle.result_digest)
@@ -37,6 +37,12 @@ def run(out: Run) -> None:
     view.parent.mkdir()
     view.write_bytes(canonical_json(bundle.model_dump()))
     say(f"{bundle.files} files, {bundle.size / 1e6:.1f} MB, address {bundle.address[:12]}")
+
+
+def _workflow() -> dict[str, Path]:
+    """Returns the Snakefile and its rules, where they lie in the folder in which stages are started."""
+    rules = {f"workflow/rules/{path.name}": path for path in sorted(Path("workflow/rules").glob("*.smk"))}
+    return {"Snakefile": Path("Snakefile"), **rules} if Path("Snakefile").is_file() else {}
 
 
 if __name__ == "__main__":
