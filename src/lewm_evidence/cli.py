@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from lewm_evidence import __version__
+from lewm_evidence.cli_store import add_store_commands, in_store
 from lewm_evidence.errors import BundleError, EvidenceError, RefusedError
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_bundle_commands(commands)
     _add_reproduce_commands(commands)
+    add_store_commands(commands)
     _add_run_commands(commands)
     _add_pin_command(commands)
     _command(
@@ -85,11 +87,12 @@ def _add_bundle_commands(commands: "argparse._SubParsersAction[argparse.Argument
         "  lewm-evidence verify evidence/0123456789abcdef0123          a bundle folder\n"
         "  lewm-evidence verify evidence/0123456789abcdef0123/bag      a bag\n"
         "  lewm-evidence verify 0123456789abcdef0123.tar --json        an archive\n"
+        "  lewm-evidence verify 5f0c93d1                               a bundle in the store, by its address\n"
         "  lewm-evidence verify evidence/0123456789abcdef0123 --allowed-signers people.txt\n\n"
         "Without --allowed-signers a signature shows that nothing changed since, not who signed.\n"
         "exit status: 0 accepted, 1 refused (with file and reason), 2 could not run, 130 stopped by Ctrl-C",
     )
-    verify.add_argument("path", type=Path, metavar="PATH", help="bundle folder, bag or .tar archive")
+    verify.add_argument("path", type=Path, metavar="PATH", help="bundle folder, bag, .tar archive or store id")
     verify.add_argument("--json", action="store_true", help="print the outcome as one line of JSON")
     verify.add_argument(
         "--allowed-signers", type=Path, metavar="FILE", help="refuse other keys than these (format of ssh-keygen)"
@@ -209,7 +212,8 @@ def _verify(args: argparse.Namespace) -> int:
 
     try:
         allowed = read_allowed_signers(args.allowed_signers) if args.allowed_signers else None
-        found = verify(args.path, allowed=allowed)
+        store = in_store(args.path)
+        found = store.verify_bundle(args.path.name, allowed) if store else verify(args.path, allowed=allowed)
     except RefusedError as error:
         _print_outcome(args, {"accepted": False, "path": str(args.path), "reason": str(error)}, [f"refused  {error}"])
         return 1

@@ -22,11 +22,13 @@ class Limits:
         files: number of files and folders.
         size: bytes of all files together.
         document: bytes of one manifest or JSON document, which is read into memory.
+        links: whether files may be hard links, as in a store. Not for what comes from elsewhere.
     """
 
     files: int = 200_000
     size: int = 64 << 30
     document: int = 64 << 20
+    links: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def scan(root: Path, limits: Limits) -> Tree:
     """
     tree, names, total = Tree(), Names(), 0
     for path, found in _walk(root):
-        if fault := names.fault(path) or _fault_in_kind(found):
+        if fault := names.fault(path) or _fault_in_kind(found, limits.links):
             raise RefusedError(f"{path!r}: {fault}")
         if stat.S_ISDIR(found.st_mode):
             tree.folders.add(path)
@@ -85,14 +87,14 @@ def _walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
                     folders.append(path)
 
 
-def _fault_in_kind(found: os.stat_result) -> str | None:
+def _fault_in_kind(found: os.stat_result, links: bool) -> str | None:
     if stat.S_ISDIR(found.st_mode):
         return None
     if stat.S_ISLNK(found.st_mode):
         return "is a symbolic link; a bundle holds plain files only"
     if not stat.S_ISREG(found.st_mode):
         return "is a special file (fifo, socket or device); a bundle holds plain files only"
-    if found.st_nlink != 1:
+    if found.st_nlink != 1 and not links:
         return f"is a hard link ({found.st_nlink} names for one file); a bundle holds plain files only"
     if stat.S_IMODE(found.st_mode) & 0o7000:
         return "has the set-user, set-group or sticky bit"
