@@ -22,6 +22,7 @@ from lewm_evidence.seal.tree import Limits
 from lewm_evidence.seal.verify import verify
 
 KEY = "0123456789abcdef0123"
+CRATE = "ro-crate-metadata.json"
 TAR = f"{KEY}.tar"
 
 
@@ -50,13 +51,24 @@ def reseal(bundle: Path, *, sidecar: bool = True) -> None:
     (bag / "bag-info.txt").write_text(info)
     digests = {path.relative_to(bag).as_posix(): sha256_file(path) for path in payload}
     (bag / "manifest-sha256.txt").write_bytes(manifest_text(digests))
+    redescribe(bag, {name: (sha256, str((bag / name).stat().st_size)) for name, sha256 in digests.items()})
     reseal_tags(bundle, sidecar=sidecar)
+
+
+def redescribe(bag: Path, files: dict[str, tuple[str, str]]) -> None:
+    """Makes the crate describe `files`, sha256 and size by name, and no others."""
+    document = json.loads((bag / CRATE).read_bytes())
+    others = [entity for entity in document["@graph"] if "File" not in entity["@type"]]
+    described = [
+        {"@id": name, "@type": "File", "contentSize": size, "sha256": sha256} for name, (sha256, size) in files.items()
+    ]
+    (bag / CRATE).write_bytes(canonical_json(document | {"@graph": others + described}))
 
 
 def reseal_tags(bundle: Path, *, sidecar: bool = True) -> None:
     """Makes tag manifest, archive and sidecar anew."""
     bag = bundle / "bag"
-    tags = ("bag-info.txt", "bagit.txt", "manifest-sha256.txt")
+    tags = ("bag-info.txt", "bagit.txt", "manifest-sha256.txt", CRATE)
     (bag / "tagmanifest-sha256.txt").write_bytes(manifest_text({name: sha256_file(bag / name) for name in tags}))
     if sidecar:
         reseal_sidecar(bundle)
@@ -330,10 +342,10 @@ def first_line(text: str) -> str:
 
 M, T = "manifest-sha256.txt", "tagmanifest-sha256.txt"
 ATTACKS: dict[str, tuple[Callable[[Path], None], str]] = {
-    "manifest line removed": (edit(M, lambda t: t.replace(first_line(t), "")), "data/config.json: is not in manifest"),
+    "manifest line removed": (edit(M, lambda t: t.replace(first_line(t), "")), "data/README.md: is not in manifest"),
     "manifest line twice": (
         edit(M, lambda t: first_line(t) + t),
-        "manifest-sha256.txt:2: data/config.json is listed t",
+        "manifest-sha256.txt:2: data/README.md is listed t",
     ),
     "manifest out of order": (edit(M, lambda t: t.replace(first_line(t), "") + first_line(t)), "out of order"),
     "upper-case digest": (edit(M, lambda t: t[:64].upper() + t[64:]), "manifest-sha256.txt:1: is not a lower-case"),
@@ -354,6 +366,8 @@ ATTACKS: dict[str, tuple[Callable[[Path], None], str]] = {
     "md5 beside": (put("manifest-md5.txt", hide=False), "manifest-md5.txt: is a manifest of another"),
     "md5 instead": (md5_instead, "manifest-md5.txt: is a manifest of another"),
     "sha512 tags": (put("tagmanifest-sha512.txt"), "tagmanifest-sha512.txt: is a manifest of another"),
+    "crate deleted": (lambda b: (b / "bag" / CRATE).unlink(), f"{CRATE}: is missing"),
+    "crate of other bytes": (edit(CRATE, lambda t: t.replace("File", "Fils", 1)), f"{CRATE}: "),
     "extra tag file": (put("README.txt"), "'README.txt': does not belong to the bag's top"),
     "extra tag folder": (put("tags/x.txt"), "tags/x.txt: is not in"),
     "older BagIt": (edit("bagit.txt", lambda t: t.replace("1.0", "0.97")), "bagit.txt: does not declare"),

@@ -13,10 +13,10 @@ lie beside it.
     Every folder holds a file.
  6. The declaration is BagIt 1.0 in UTF-8, and `Payload-Oxum` is the payload's.
  7. Index and configuration are canonical JSON; the index agrees with its own result digest; the payload is index,
-    configuration, model card, locks, workflow and the runs of the index. The crate describes these files, each with
-    the digest and size found in step 5, and no others.
+    configuration, model card, locks, workflow and the runs of the index.
  8. Each run's manifest lists exactly the run's files with the digests found in step 5; its result digest, role by
-    role, and its key, from `spec.json`, come out the same when computed again.
+    role, and its key, from `spec.json`, come out the same when computed again. The crate describes the payload files,
+    each with the digest and size found in step 5, and no others.
  9. The address is the sha256 of the tag manifest.
 10. `bundle.json` gives that address, digest and size; the archive has the sha256 and size it gives, and packing the
     bag again gives the same archive. (An archive alone: packing what came out gives the same archive.)
@@ -240,10 +240,10 @@ def _verify_bag(
     # 7. Index, configuration, layout.
     documents = _Documents(bag, payload, limits)
     index = _check_index(documents, payload)
-    check_crate(tags[CRATE], payload)
     # 8. The runs.
     for run in index.runs.values():
         _check_run(documents, payload, run.folder, run.result_digest)
+    check_crate(tags[CRATE], payload)
     # 9. The address.
     size = sum(file.size for file in payload.values())
     runs = {name: f"{run.stage}/{run.key}" for name, run in sorted(index.runs.items())}
