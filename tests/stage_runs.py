@@ -35,11 +35,11 @@ def run_stage(
     return FinishedRun(out.path)
 
 
-def checkpoint(runs: Path) -> FinishedRun:
+def checkpoint(runs: Path, world: str = "pusht") -> FinishedRun:
     """Returns a finished run that provides the tiny checkpoint."""
 
     def write(out: Run) -> None:
-        tiny.tiny_checkpoint(out.path / "checkpoint")
+        tiny.tiny_checkpoint(out.path / "checkpoint", world=world)
 
     return run_stage(runs, "fetch", write, {})
 

@@ -129,3 +129,20 @@ def test_canonical_json_refuses_what_json_does_not_have(value: object) -> None:
     """NaN and infinities never reach a file."""
     with pytest.raises(ValueError, match="JSON"):
         canonical_json(value)
+
+
+def test_a_world_without_simulator_is_scored_and_the_rest_is_left_out() -> None:
+    """A pinned Reacher checkpoint still gives a bundle, of what can be shown."""
+    preset = {"source": "preset", "name": "reacher", "action_mean": [0.0, 0.0], "action_std": [1.0, 1.0]}
+    made = plan(Config.model_validate({"checkpoint": preset}))
+    assert {"fetch", "score", "render_tensorboard", "probe_tensorboard", "seal", "verify"} <= made.keys()
+    assert not {"showcase", "evaluate", "gate", "render_rerun", "report"} & made.keys()
+    assert set(made["seal"].spec.inputs) == {"fetch", "score", "render_tensorboard", "probe_tensorboard"}
+
+
+def test_a_trained_checkpoint_takes_the_place_of_a_fetched_one() -> None:
+    """Its bundle holds the data and the training."""
+    made = plan(Config.model_validate({"checkpoint": {"source": "trained"}}))
+    assert "fetch" not in made
+    assert made["showcase"].spec.inputs == {"checkpoint": made["train"].name}
+    assert {"collect", "train"} <= made["seal"].spec.inputs.keys()

@@ -28,7 +28,8 @@ def tiny_state_dict(seed: int = 0) -> dict[str, torch.Tensor]:
     return model.state_dict()
 
 
-def tiny_checkpoint(path: Path, seed: int = 0) -> Path:
+def tiny_checkpoint(path: Path, seed: int = 0, world: str = "pusht") -> Path:
     """Writes a tiny checkpoint folder at `path` and returns `path`."""
-    save_checkpoint(path, CONFIG, tiny_state_dict(seed), NORMALIZATION, {"source": "test", "seed": seed})
+    normalization = NORMALIZATION.model_copy(update={"world": world, "renderer": world})
+    save_checkpoint(path, CONFIG, tiny_state_dict(seed), normalization, {"source": "test", "seed": seed})
     return path

@@ -1,18 +1,19 @@
 """The DAG as data: from a configuration to the spec and key of every stage, at parse time, without torch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from lewm_evidence.canonical import canonical_json
-from lewm_evidence.config import Config
+from lewm_evidence.config import Config, WorldName
 from lewm_evidence.keys import PACKAGE, device_class, import_closure, resolved_versions
 from lewm_evidence.records.manifest import MANIFEST
 from lewm_evidence.records.run import run_key
 from lewm_evidence.records.schema import Spec
 
 # Stages whose result depends on where tensors live.
-_ON_DEVICE = {"train", "showcase", "evaluate"}
+_ON_DEVICE = {"train", "score", "showcase", "evaluate"}
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,26 @@ def plan(config: Config, runs: Path = Path("runs")) -> dict[str, Planned]:
     if config.checkpoint.source != "trained":
         checkpoint = "fetch"
         add("fetch", whole["checkpoint"])
+    if _has_simulator(config):
+        _add_episodes(whole, checkpoint, add)
+    else:
+        scored = {key: whole["evaluate"][key] for key in ("seed", "planner")}
+        add("score", scored, checkpoint=checkpoint)
+        shown = {checkpoint: checkpoint, "score": "score"}
+        add("render_tensorboard", {}, **shown)
+        add("probe_tensorboard", {}, render="render_tensorboard", **shown)
+    unused = set() if checkpoint == "train" else {"collect", "train"}
+    add("seal", {"config": whole}, **{stage: stage for stage in made if stage not in unused})
+    add("verify", {}, seal="seal")
+    return made
+
+
+def _has_simulator(config: Config) -> bool:
+    return config.checkpoint.source != "hub" or config.checkpoint.world in get_args(WorldName)
+
+
+def _add_episodes(whole: dict[str, Any], checkpoint: str, add: Callable[..., None]) -> None:
+    """Adds what acts in the simulator, its views, and what judges both."""
     add("showcase", whole["showcase"], checkpoint=checkpoint)
     add("evaluate", whole["evaluate"], checkpoint=checkpoint)
     add("gate", whole["gate"], evaluate="evaluate")
@@ -94,7 +115,3 @@ def plan(config: Config, runs: Path = Path("runs")) -> dict[str, Planned]:
     add("probe_rerun", {}, render="render_rerun", showcase="showcase")
     judged = {"gate": "gate", "probe_tensorboard": "probe_tensorboard", "probe_rerun": "probe_rerun"}
     add("report", {}, **{"checkpoint": checkpoint, "showcase": "showcase", "evaluate": "evaluate"}, **judged)
-    unused = set() if checkpoint == "train" else {"collect", "train"}
-    add("seal", {"config": whole}, **{stage: stage for stage in made if stage not in unused})
-    add("verify", {}, seal="seal")
-    return made

@@ -4,23 +4,24 @@ REQUIRED INPUTS: none; `checkpoint` in the configuration says what to take.
 OUTPUTS: `runs/fetch/KEY/` or `runs/train/KEY/`, each with a folder `checkpoint/` in the same format.
 """
 
+if "fetch" in PLAN:
 
-rule fetch:
-    """Take the checkpoint from the package or from the hub, every file checked by sha256."""
-    input:
-        PLAN["fetch"].inputs,
-    output:
-        PLAN["fetch"].manifest,
-    log:
-        log_of("fetch"),
-    benchmark:
-        benchmark_of("fetch")
-    params:
-        command=command("fetch"),
-    message:
-        f"fetch: {CONFIG.checkpoint.source} checkpoint"
-    shell:
-        "{params.command} 2>&1 | tee -i {log:q}"
+    rule fetch:
+        """Take the checkpoint from the package or from the hub, every file checked by sha256."""
+        input:
+            PLAN["fetch"].inputs,
+        output:
+            PLAN["fetch"].manifest,
+        log:
+            log_of("fetch"),
+        benchmark:
+            benchmark_of("fetch")
+        params:
+            command=command("fetch"),
+        message:
+            f"fetch: {CONFIG.checkpoint.source} checkpoint"
+        shell:
+            "{params.command} 2>&1 | tee -i {log:q}"
 
 
 rule collect:

@@ -2,64 +2,86 @@
 
 REQUIRED INPUTS: a run with `checkpoint/`.
 OUTPUTS: `runs/{showcase,evaluate,gate}/KEY/`; `gate` fails when the checkpoint does not beat random actions.
+`runs/score/KEY/` instead of these for a checkpoint whose simulator is not here.
 """
 
+if "score" in PLAN:
 
-rule showcase:
-    """One episode in full: candidates, costs, plans, frames, latents, latencies."""
-    input:
-        PLAN["showcase"].inputs,
-    output:
-        PLAN["showcase"].manifest,
-    log:
-        log_of("showcase"),
-    benchmark:
-        benchmark_of("showcase")
-    threads: CONFIG.threads
-    resources:
-        gpu=gpus("showcase"),
-    params:
-        command=command("showcase"),
-    message:
-        f"showcase: seed {CONFIG.showcase.seed}, at most {CONFIG.showcase.budget} steps"
-    shell:
-        "{params.command} 2>&1 | tee -i {log:q}"
+    rule score:
+        """Encode and score where there is no simulator to act in; says what is skipped."""
+        input:
+            PLAN["score"].inputs,
+        output:
+            PLAN["score"].manifest,
+        log:
+            log_of("score"),
+        benchmark:
+            benchmark_of("score")
+        threads: CONFIG.threads
+        resources:
+            gpu=gpus("score"),
+        params:
+            command=command("score"),
+        message:
+            "score: no simulator of this world here"
+        shell:
+            "{params.command} 2>&1 | tee -i {log:q}"
 
+else:
 
-rule evaluate:
-    """Success and final error over paired starts, against random actions and no action."""
-    input:
-        PLAN["evaluate"].inputs,
-    output:
-        PLAN["evaluate"].manifest,
-    log:
-        log_of("evaluate"),
-    benchmark:
-        benchmark_of("evaluate")
-    threads: CONFIG.threads
-    resources:
-        gpu=gpus("evaluate"),
-    params:
-        command=command("evaluate"),
-    message:
-        f"evaluate: {CONFIG.evaluate.episodes} paired starts"
-    shell:
-        "{params.command} 2>&1 | tee -i {log:q}"
+    rule showcase:
+        """One episode in full: candidates, costs, plans, frames, latents, latencies."""
+        input:
+            PLAN["showcase"].inputs,
+        output:
+            PLAN["showcase"].manifest,
+        log:
+            log_of("showcase"),
+        benchmark:
+            benchmark_of("showcase")
+        threads: CONFIG.threads
+        resources:
+            gpu=gpus("showcase"),
+        params:
+            command=command("showcase"),
+        message:
+            f"showcase: seed {CONFIG.showcase.seed}, at most {CONFIG.showcase.budget} steps"
+        shell:
+            "{params.command} 2>&1 | tee -i {log:q}"
 
+    rule evaluate:
+        """Success and final error over paired starts, against random actions and no action."""
+        input:
+            PLAN["evaluate"].inputs,
+        output:
+            PLAN["evaluate"].manifest,
+        log:
+            log_of("evaluate"),
+        benchmark:
+            benchmark_of("evaluate")
+        threads: CONFIG.threads
+        resources:
+            gpu=gpus("evaluate"),
+        params:
+            command=command("evaluate"),
+        message:
+            f"evaluate: {CONFIG.evaluate.episodes} paired starts"
+        shell:
+            "{params.command} 2>&1 | tee -i {log:q}"
 
-rule gate:
-    """Fail, with the figures, when the checkpoint does not hold what evidence must hold."""
-    input:
-        PLAN["gate"].inputs,
-    output:
-        PLAN["gate"].manifest,
-    log:
-        log_of("gate"),
-    benchmark:
-        benchmark_of("gate")
-    params:
-        command=command("gate"),
-    message:
-        "gate: does the checkpoint beat random actions?"
-    shell:
-        "{params.command} 2>&1 | tee -i {log:q}"
+    rule gate:
+        """Fail, with the figures, when the checkpoint does not hold what evidence must hold."""
+        input:
+            PLAN["gate"].inputs,
+        output:
+            PLAN["gate"].manifest,
+        log:
+            log_of("gate"),
+        benchmark:
+            benchmark_of("gate")
+        params:
+            command=command("gate"),
+        message:
+            "gate: does the checkpoint beat random actions?"
+        shell:
+            "{params.command} 2>&1 | tee -i {log:q}"

@@ -23,24 +23,6 @@ rule render_tensorboard:
         "{params.command} 2>&1 | tee -i {log:q}"
 
 
-rule render_rerun:
-    """Write a Rerun recording of the showcase from its records."""
-    input:
-        PLAN["render_rerun"].inputs,
-    output:
-        PLAN["render_rerun"].manifest,
-    log:
-        log_of("render_rerun"),
-    benchmark:
-        benchmark_of("render_rerun")
-    params:
-        command=command("render_rerun"),
-    message:
-        "render_rerun: records to a recording"
-    shell:
-        "{params.command} 2>&1 | tee -i {log:q}"
-
-
 rule probe_tensorboard:
     """Start the real TensorBoard and ask it for every run, tag and point."""
     input:
@@ -59,37 +41,55 @@ rule probe_tensorboard:
         "{params.command} 2>&1 | tee -i {log:q}"
 
 
-rule probe_rerun:
-    """Verify the recording with the real Rerun and read every value back."""
-    input:
-        PLAN["probe_rerun"].inputs,
-    output:
-        PLAN["probe_rerun"].manifest,
-    log:
-        log_of("probe_rerun"),
-    benchmark:
-        benchmark_of("probe_rerun")
-    params:
-        command=command("probe_rerun"),
-    message:
-        "probe_rerun: does Rerun show every value?"
-    shell:
-        "{params.command} 2>&1 | tee -i {log:q}"
+if "showcase" in PLAN:
 
+    rule render_rerun:
+        """Write a Rerun recording of the showcase from its records."""
+        input:
+            PLAN["render_rerun"].inputs,
+        output:
+            PLAN["render_rerun"].manifest,
+        log:
+            log_of("render_rerun"),
+        benchmark:
+            benchmark_of("render_rerun")
+        params:
+            command=command("render_rerun"),
+        message:
+            "render_rerun: records to a recording"
+        shell:
+            "{params.command} 2>&1 | tee -i {log:q}"
 
-rule report:
-    """One self-contained page of numbers and pictures."""
-    input:
-        PLAN["report"].inputs,
-    output:
-        PLAN["report"].manifest,
-    log:
-        log_of("report"),
-    benchmark:
-        benchmark_of("report")
-    params:
-        command=command("report"),
-    message:
-        "report: one page"
-    shell:
-        "{params.command} 2>&1 | tee -i {log:q}"
+    rule probe_rerun:
+        """Verify the recording with the real Rerun and read every value back."""
+        input:
+            PLAN["probe_rerun"].inputs,
+        output:
+            PLAN["probe_rerun"].manifest,
+        log:
+            log_of("probe_rerun"),
+        benchmark:
+            benchmark_of("probe_rerun")
+        params:
+            command=command("probe_rerun"),
+        message:
+            "probe_rerun: does Rerun show every value?"
+        shell:
+            "{params.command} 2>&1 | tee -i {log:q}"
+
+    rule report:
+        """One self-contained page of numbers and pictures."""
+        input:
+            PLAN["report"].inputs,
+        output:
+            PLAN["report"].manifest,
+        log:
+            log_of("report"),
+        benchmark:
+            benchmark_of("report")
+        params:
+            command=command("report"),
+        message:
+            "report: one page"
+        shell:
+            "{params.command} 2>&1 | tee -i {log:q}"

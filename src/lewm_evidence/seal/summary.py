@@ -29,6 +29,9 @@ def summary(bundle: Path) -> list[str]:
     lines = [f"bundle   {bundle}", f"address  sha256:{address}", f"result   {index.result_digest}"]
     if "evaluate" in runs:
         lines += _scores(runs["evaluate"])
+    if "score" in runs:
+        rows = [event.fields for event in runs["score"].events("score/skipped")]
+        lines += [f"skipped  {row['stage']}: {row['reason']}" for row in rows]
     return [*lines, *_places(runs), f"check    lewm-evidence verify {shlex.quote(str(bundle))}"]
 
 

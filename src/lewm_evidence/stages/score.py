@@ -1,0 +1,84 @@
+"""Encodes and scores with a checkpoint whose simulator is not here, and says what is skipped for that reason.
+
+Input: `checkpoint`. The pictures are seeded patterns, not scenes of the world: the figures show that the whole model
+computes, repeatably and fast enough, not that it plans well.
+
+Writes
+- scalars `score/latent_norm` (step 0 start, 1 goal), `score/cem/elite_cost_mean|elite_cost_min` (step = iteration);
+- histogram `score/costs`: of random z-scored candidates;
+- arrays `score/model`: `pictures` (2, H, W, 3), `latents` (2, D), `candidates` (S, T, A), `costs` (S,), `plan` (T, A);
+- one event `score/skipped` for each stage that needs the simulator, with `stage` and `reason`;
+- timings `latency/encode`, `latency/cost`, `latency/solve`.
+"""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lewm_evidence.config import Planner
+from lewm_evidence.model import LeWM
+from lewm_evidence.planning import CEM
+from lewm_evidence.records import Run
+from lewm_evidence.records.job import main, say
+from lewm_evidence.stages.rollout import load_model
+
+SKIPPED = ("showcase", "evaluate", "gate", "render_rerun", "probe_rerun", "report")
+T = TypeVar("T")
+_TILES = 16  # a picture is a grid of this many coloured tiles a side
+
+
+def run(out: Run) -> None:
+    """Encodes two pictures, scores random candidates, plans once."""
+    planner = Planner.model_validate(out.config["planner"])
+    model = load_model(out)
+    generator = torch.Generator().manual_seed(out.config["seed"])
+    pictures = _pictures(out.config["seed"], model.config.image_size)
+    latents = _timed(out, "latency/encode", lambda: model.encode(pictures))
+    shape = (planner.num_samples, planner.horizon, model.config.action_block_dim)
+    candidates = torch.randn(shape, generator=generator)
+    costs = _timed(
+        out, "latency/cost", lambda: model.cost_from_latents(latents[0], latents[1], candidates.to(model.device))
+    )
+    cem = CEM(model, planner.num_samples, planner.iterations, planner.elites, planner.horizon)
+    plan = _timed(out, "latency/solve", lambda: cem.solve(latents[0], latents[1], generator))
+    for step, norm in enumerate(latents.norm(dim=1).tolist()):
+        out.scalar("score/latent_norm", norm, step)
+    out.histogram("score/costs", costs.tolist())
+    for step, entry in enumerate(plan.history):
+        elite = entry.costs[entry.elite_indices]
+        out.scalar("score/cem/elite_cost_mean", elite.mean().item(), step)
+        out.scalar("score/cem/elite_cost_min", elite.min().item(), step)
+    tensors = {"latents": latents, "candidates": candidates, "costs": costs, "plan": plan.actions}
+    arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+    out.arrays("score/model", {"pictures": pictures, **arrays})
+    say(f"score: {len(costs)} candidates cost {costs.min():.3f} to {costs.max():.3f}; a plan costs {plan.cost:.3f}")
+    _record_skipped(out, model)
+
+
+def _pictures(seed: int, size: int) -> NDArray[np.uint8]:
+    tiles = np.random.default_rng(seed).integers(0, 256, (2, _TILES, _TILES, 3), np.uint8)
+    index = np.arange(size) * _TILES // size
+    # Contiguous: the last bit of a convolution depends on the layout of its input.
+    return np.ascontiguousarray(tiles[:, index][:, :, index])
+
+
+def _timed(out: Run, tag: str, call: Callable[[], T]) -> T:
+    start = time.perf_counter()
+    result = call()
+    out.timing(tag, time.perf_counter() - start)
+    return result
+
+
+def _record_skipped(out: Run, model: LeWM) -> None:
+    reason = f"there is no simulator of {model.normalization.world} here; the checkpoint was loaded and scored only"
+    for step, stage in enumerate(SKIPPED):
+        out.event("score/skipped", step, stage=stage, reason=reason)
+    say(f"score: skipped {', '.join(SKIPPED)}: {reason}")
+
+
+if __name__ == "__main__":
+    main(run)
