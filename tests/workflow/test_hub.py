@@ -72,3 +72,19 @@ def test_a_pinned_checkpoint_ends_in_a_verified_bundle(hub: Hub, tmp_path: Path)
     assert done.returncode == 0, done.stdout
     assert again.keys().items() <= project.keys().items()
     assert hub.requests == []
+
+
+@pytest.mark.slow
+def test_a_checkpoint_without_simulator_ends_in_a_bundle_that_says_what_is_skipped(hub: Hub, tmp_path: Path) -> None:
+    """Loaded, encoded, scored, sealed; the last lines name what needs a simulator, and why it is not there."""
+    pinned = tmp_path / "pinned.yaml"
+    command = [sys.executable, "-m", "lewm_evidence.cli", "pin", REPO, "--world", "pusht", "--output", str(pinned)]
+    assert subprocess.run(command, check=False).returncode == 0
+    checkpoint = yaml.safe_load(pinned.read_text())["checkpoint"] | {"world": "reacher"}
+    project = Project(tmp_path / "project", patience=300)
+    project.path.mkdir()
+    done = project.snakemake("evidence", **(SMALL | {"checkpoint": checkpoint}))
+    assert done.returncode == 0, done.stdout
+    (bundle,) = (project.path / "evidence").iterdir()
+    assert {run.split("/")[0] for run in verify(bundle).runs.values()} >= {"fetch", "score", "probe_tensorboard"}
+    assert "skipped  evaluate: there is no simulator of reacher here" in done.stdout
