@@ -36,12 +36,12 @@ def run_stage(
 
 
 def checkpoint(runs: Path, world: str = "pusht") -> FinishedRun:
-    """Returns a finished run that provides the tiny checkpoint."""
+    """Returns a finished run that provides the tiny checkpoint, for `world`."""
 
     def write(out: Run) -> None:
         tiny.tiny_checkpoint(out.path / "checkpoint", world=world)
 
-    return run_stage(runs, "fetch", write, {})
+    return run_stage(runs, "fetch", write, {} if world == "pusht" else {"world": world})
 
 
 def digests(run: FinishedRun) -> dict[str, str]:

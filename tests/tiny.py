@@ -29,7 +29,7 @@ def tiny_state_dict(seed: int = 0) -> dict[str, torch.Tensor]:
 
 
 def tiny_checkpoint(path: Path, seed: int = 0, world: str = "pusht") -> Path:
-    """Writes a tiny checkpoint folder at `path` and returns `path`."""
+    """Writes a tiny checkpoint folder for `world` at `path` and returns `path`."""
     normalization = NORMALIZATION.model_copy(update={"world": world, "renderer": world})
     save_checkpoint(path, CONFIG, tiny_state_dict(seed), normalization, {"source": "test", "seed": seed})
     return path

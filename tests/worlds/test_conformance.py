@@ -54,7 +54,7 @@ class _Hopeless(TwoRoom):
 
 
 class _Misnamed(TwoRoom):
-    state_names = ("x", "y")
+    state_names = ("agent_y", "agent_x")
 
 
 class _Wild(TwoRoom):

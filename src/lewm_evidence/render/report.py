@@ -147,6 +147,7 @@ def render_page(runs: Runs) -> str:
         headline=_headline(summary),
         figures=_figures(runs, summary, decisions, geometry),
         tables=[Markup(plots.plot_tabletop(d, arrays, geometry)) for d, arrays in enumerate(decisions)],
+        block="block_outline" in geometry,
         images=_images(showcase, geometry),
         names=plots.NAMES,
         roles=plots.ROLES,
@@ -185,9 +186,7 @@ def _images(showcase: FinishedRun, geometry: Mapping[str, Any]) -> Row:
         "goal": pictures.picture_uri(showcase.path / goal),
         "observation": pictures.picture_uri(showcase.path / observation),
         "still": pictures.picture_uri(where[max(where)]),
-        "animation": pictures.animation_uri(
-            list(where.values()), geometry["goal_state"], geometry["block_outline"], geometry["space"]
-        ),
+        "animation": pictures.animation_uri(list(where.values()), geometry),
     }
 
 

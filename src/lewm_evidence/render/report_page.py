@@ -98,7 +98,7 @@ The goal was reached in {{ lewm.success_rate.mean | percent }} of the starts
 <figure class="card">
 <picture><source media="(prefers-reduced-motion: reduce)" srcset="{{ images.still }}">
 <img src="{{ images.animation }}" width="224" height="224"
-alt="The recorded episode in real time: the agent, a blue disc, pushes the grey T; the goal is outlined in red."></picture>
+alt="The recorded episode in real time; the goal is outlined in red."></picture>
 <div class="side">
 <figure><img src="{{ images.observation }}" class="coarse" width="144" height="144" alt="The start as the model sees it."><figcaption>model’s view</figcaption></figure>
 <figure><img src="{{ images.goal }}" width="144" height="144" alt="The goal as the simulator draws it."><figcaption>goal</figcaption></figure>
@@ -106,7 +106,7 @@ alt="The recorded episode in real time: the agent, a blue disc, pushes the grey 
 <figcaption>One recorded episode, {{ showcase.outcome.env_steps }} steps in real time:
 {{ "goal reached" if showcase.outcome.success else "budget spent" }}, from
 {{ showcase.outcome.start_error_px | px }} to {{ showcase.outcome.final_error_px | px }}. The goal is outlined in
-red; the pale green T belongs to the simulator's picture and is no goal here.</figcaption>
+red{% if block %}; the pale green T belongs to the simulator's picture and is no goal here{% endif %}.</figcaption>
 </figure>
 </header>
 
@@ -128,9 +128,8 @@ red; the pale green T belongs to the simulator's picture and is no goal here.</f
 <td class="n">{{ values.success_rate.low | percent }} to {{ values.success_rate.high | percent }}</td>
 <td class="n">{% if method in evaluate.starts_closer_than %}{{ evaluate.starts_closer_than[method] }} of {{ evaluate.starts }}{% else %}–{% endif %}</td></tr>{% endfor %}
 </tbody></table></div>
-<p class="note">Final error: distance in pixels of a 512 × 512 table over agent and block position together. Success also
-needs the block's angle within 20° and the distance below 20 px, at any step. Starts are seeded; those from which a scripted
-push moves the block are preferred. An interval without width means that all
+<p class="note">{{ evaluate.protocol.judged | default("Final error: distance to the goal in pixels.") }} Starts are
+seeded; those from which the scripted policy brings about enough motion are preferred. An interval without width means that all
 starts agreed, not that nothing else can happen.</p>
 <figure class="card">{{ figures.starts }}
 <figcaption>Each start once: the final error of every method, and a line from random to LeWM.</figcaption></figure>
@@ -141,7 +140,7 @@ starts agreed, not that nothing else can happen.</p>
 <section>
 <h2>One episode in full</h2>
 <p>Start and goal come from seed {{ showcase.seed }}. At each decision the world model scores candidate action sequences
-from four sources (scripted pushers that do not know the goal, noisy copies of them, uniform random actions, and CEM's
+from four sources (a scripted policy that does not know the goal, noisy copies of it, uniform random actions, and CEM's
 own mean and elites). The cheapest of all is the winner and its first blocks are executed in the simulator.</p>
 <div class="film">{% for frame in images.film %}
 {{ picture(frame.uri, "step %d" | format(frame.step), "The table after step %d." | format(frame.step)) }}{% endfor %}

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +26,16 @@ def picture_uri(path: Path) -> str:
     return data_uri(path.read_bytes())
 
 
-def animation_uri(frames: Sequence[Path], goal: NDArray[Any], outline: NDArray[Any], space: NDArray[Any]) -> str:
+def animation_uri(frames: Sequence[Path], geometry: Mapping[str, NDArray[Any]]) -> str:
     """Returns the frames as an endless animated PNG in real time, the goal's outline drawn over each.
 
     Args:
         frames: PNG files in order.
-        goal: goal state (7,).
-        outline: corners (P, 2) of the block in its own frame, px of the table.
-        space: width and height of the table in px.
+        geometry: `goal_state`, `space` (width and height of the table in px) and, where there is a block,
+            `block_outline` (P, 2), its corners in its own frame.
     """
     pictures = [Image.open(path).convert("RGB") for path in frames]
-    mask = _goal_mask(pictures[0].size, goal, outline, space)
+    mask = _goal_mask(pictures[0].size, geometry)
     for picture in pictures:
         picture.paste(GOAL_COLOUR, mask=mask)
     buffer = io.BytesIO()
@@ -47,14 +46,16 @@ def animation_uri(frames: Sequence[Path], goal: NDArray[Any], outline: NDArray[A
     return data_uri(buffer.getvalue(), "image/apng")
 
 
-def _goal_mask(size: tuple[int, int], goal: NDArray[Any], outline: NDArray[Any], space: NDArray[Any]) -> Image.Image:
+def _goal_mask(size: tuple[int, int], geometry: Mapping[str, NDArray[Any]]) -> Image.Image:
+    goal, space = geometry["goal_state"], geometry["space"]
     mask = Image.new("L", (size[0] * _OVER, size[1] * _OVER), 0)
     scale = np.array(size) * _OVER / space
     draw = ImageDraw.Draw(mask)
-    cos, sin = np.cos(goal[4]), np.sin(goal[4])
-    corners = (outline @ np.array([[cos, sin], [-sin, cos]]) + goal[2:4]) * scale
-    draw.line([tuple(corner) for corner in (*corners, corners[0], corners[1])], fill=255, width=_OVER + 1)
+    if "block_outline" in geometry:
+        cos, sin = np.cos(goal[4]), np.sin(goal[4])
+        corners = (geometry["block_outline"] @ np.array([[cos, sin], [-sin, cos]]) + goal[2:4]) * scale
+        draw.line([tuple(corner) for corner in (*corners, corners[0], corners[1])], fill=255, width=_OVER + 1)
     x, y = goal[:2] * scale
-    radius = 15 * scale[0]
+    radius = 15 / 512 * space[0] * scale[0]
     draw.ellipse([x - radius, y - radius, x + radius, y + radius], outline=255, width=_OVER + 1)
     return mask.resize(size, Image.Resampling.LANCZOS)

@@ -158,8 +158,11 @@ def plot_tabletop(decision: int, arrays: Mapping[str, Array], geometry: Mapping[
             axis.plot(*paths[index].T, color=colour, linewidth=0.9)
         winner = int(arrays["winner"])
         states = arrays["states"]
-        _outline(axis, geometry["block_outline"], states[0], COLOUR["ink"], "-")
-        _outline(axis, geometry["block_outline"], geometry["goal_state"], COLOUR["goal"], "--")
+        for wall in geometry.get("walls", ()):
+            axis.plot(*np.vstack([wall, wall[:1]]).T, color=COLOUR["ink"], linewidth=1.2)
+        if "block_outline" in geometry:
+            _outline(axis, geometry["block_outline"], states[0], COLOUR["ink"], "-")
+            _outline(axis, geometry["block_outline"], geometry["goal_state"], COLOUR["goal"], "--")
         axis.plot(*paths[winner].T, color=COLOUR["win"], linewidth=2.2)
         axis.plot(*states[:, :2].T, color=COLOUR["win"], linewidth=5, alpha=0.35, solid_capstyle="round")
         axis.plot(*states[0, :2], "o", color=COLOUR["ink"], markersize=7)

@@ -29,19 +29,20 @@ from lewm_evidence.render import rrd
 APPLICATION = "lewm_evidence_showcase"
 
 # Which timeline the step of a record counts; everything else counts decisions.
-PER_STEP = {"frame", "error_px", "agent_x", "agent_y", "block_x", "block_y", "block_angle"}
+PER_STEP = ("frame", "error_px", "agent_", "block_")  # beginnings of names
 PER_ITERATION = {"cem/elite_cost_mean", "cem/elite_cost_min", "cem/elite_costs"}
 # True at all times.
 STATIC = {"goal", "task", "checkpoint", "outcome"}
 # Measured when a decision has been carried out, not when it is made.
 AFTER_DECISION = {"prediction_error"}
 
+RADIUS = 15 / 512  # of the agent, as a share of the table's width
 GOAL, BLOCK, AGENT = (60, 170, 90), (119, 136, 153), (65, 105, 225)
 # The worst plans fade into the light table.
 BEST, WORST, WINNER, EDGE = (245, 150, 20), (216, 210, 228), (220, 30, 60), (190, 190, 190)
 # Plotted series: name in the legend and colour.
 SERIES = {
-    "/error_px": ("agent and block to goal", AGENT),
+    "/error_px": ("to the goal", AGENT),
     "/cost/best": ("best", BEST),
     "/cost/mean": ("mean", (170, 120, 190)),
     "/cost/max": ("worst", (110, 80, 200)),
@@ -78,7 +79,7 @@ class Clock:
         """Returns the index columns for records of one name (tag without stage) at `steps`; none when static."""
         if name in STATIC:
             return []
-        if name in PER_STEP:
+        if name.startswith(PER_STEP):
             return _times(step=steps, decision=[self._decision(step) for step in steps])
         if name in PER_ITERATION:
             return _times(iteration=steps, decision=[step // self.iterations for step in steps])
@@ -161,7 +162,7 @@ def _tabletop(run: FinishedRun, clock: Clock) -> Iterator[Chunk]:
     (geometry,) = _arrays(run, "showcase/geometry")
     decisions = _arrays(run, "showcase/decision")
     yield from _table(geometry)
-    yield from _motion(decisions, geometry["block_outline"], clock)
+    yield from _motion(decisions, geometry, clock)
     yield from _plans(decisions, clock)
 
 
@@ -169,21 +170,36 @@ def _table(geometry: dict[str, NDArray[Any]]) -> Iterator[Chunk]:
     width, height = geometry["space"]
     edge = [[[0, 0], [width, 0], [width, height], [0, height], [0, 0]]]
     yield _lines("/tabletop/edge", [], [edge], EDGE, 2.0, 0)
-    goal = placed(geometry["block_outline"], geometry["goal_state"])
-    yield _lines("/tabletop/goal", [], [[goal]], GOAL, 5.0, 10)
+    if "walls" in geometry:
+        walls = [np.concatenate([wall, wall[:1]]) for wall in geometry["walls"]]
+        yield _lines("/tabletop/walls", [], [walls], EDGE, 1.5, 0)
+    if "block_outline" in geometry:
+        goal = placed(geometry["block_outline"], geometry["goal_state"])
+    else:
+        goal = _circle(geometry["goal_state"][:2], RADIUS * width)
+    yield _lines("/tabletop/goal", [], [[goal]], GOAL, width / 100, 10)
 
 
-def _motion(decisions: list[dict[str, NDArray[Any]]], outline: NDArray[np.float64], clock: Clock) -> Iterator[Chunk]:
+def _circle(centre: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
+    angle = np.linspace(0, 2 * np.pi, 25)
+    return centre + radius * np.column_stack([np.cos(angle), np.sin(angle)])
+
+
+def _motion(
+    decisions: list[dict[str, NDArray[Any]]], geometry: dict[str, NDArray[Any]], clock: Clock
+) -> Iterator[Chunk]:
     # Each decision records the state it starts from and those it reaches; the seams are recorded twice.
     states = np.concatenate([decisions[0]["states"][:1], *(d["states"][1:] for d in decisions)])
     steps = range(len(states))
     times = clock.columns("frame", steps)
-    yield _lines("/tabletop/block", times, [[placed(outline, state)] for state in states], BLOCK, 3.0, 30)
+    if "block_outline" in geometry:
+        placements = [[placed(geometry["block_outline"], state)] for state in states]
+        yield _lines("/tabletop/block", times, placements, BLOCK, 3.0, 30)
     trail = [[states[: step + 1, :2]] if step else [states[[0, 0], :2]] for step in steps]
     yield _lines("/tabletop/trail", times, trail, AGENT, 1.5, 35)
     agent = rr.Points2D.columns(
         positions=states[:, :2],
-        radii=np.full(len(states), 15.0),
+        radii=np.full(len(states), RADIUS * geometry["space"][0]),
         colors=[AGENT] * len(states),
         draw_order=np.full(len(states), 50.0),
     )
@@ -238,9 +254,15 @@ def _lines(
     return Chunk.from_columns(path, times, [*shapes, *style])
 
 
-def blueprint() -> rrb.Blueprint:
-    """Returns the layout the viewer opens with: the tabletop and the frames first, then costs and words."""
-    bounds = rrb.VisualBounds2D(x_range=[-24, 536], y_range=[-24, 536])
+def blueprint(space: Sequence[float] = (512.0, 512.0), note: str = "") -> rrb.Blueprint:
+    """Returns the layout the viewer opens with: the tabletop and the frames first, then costs and words.
+
+    Args:
+        space: width and height of the tabletop.
+        note: what to know of the simulator's pictures.
+    """
+    (right, bottom), margin = space, 24 / 512 * space[0]
+    bounds = rrb.VisualBounds2D(x_range=[-margin, right + margin], y_range=[-margin, bottom + margin])
     legend = rrb.PlotLegend(corner=rrb.Corner2D.RightTop)
     costs = ["/cost/best", "/cost/mean", "/cost/max"]
     latents = ["/latent_distance", "/prediction_error"]
@@ -260,7 +282,7 @@ def blueprint() -> rrb.Blueprint:
             ),
         ),
         rrb.Vertical(
-            rrb.Spatial2DView(name="What the model sees (its green tee is paint)", origin="/frame"),
+            rrb.Spatial2DView(name=f"What the model sees{note}", origin="/frame"),
             rrb.Spatial2DView(name="The goal it is given", origin="/goal"),
         ),
         rrb.Vertical(
@@ -293,7 +315,10 @@ def render(run: FinishedRun, path: Path) -> None:
     Raises:
         StageError: when the run is not a finished showcase.
     """
-    rrd.write(path, APPLICATION, run.manifest.key, chunks(run), blueprint())
+    made = chunks(run)
+    (geometry,) = _arrays(run, "showcase/geometry")
+    note = " (its green tee is paint)" if "block_outline" in geometry else ""
+    rrd.write(path, APPLICATION, run.manifest.key, made, blueprint(geometry["space"].tolist(), note))
 
 
 def digest(path: Path) -> dict[str, Any]:

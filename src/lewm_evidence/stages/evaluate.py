@@ -20,7 +20,6 @@ from lewm_evidence.config import Evaluate
 from lewm_evidence.records import Run
 from lewm_evidence.records.job import main, say
 from lewm_evidence.stages.rollout import (
-    MOVED_PX,
     Actions,
     Actor,
     Outcome,
@@ -46,7 +45,7 @@ def run(out: Run) -> None:
     model = load_model(out)
     actor = Actor(model, config.planner)
     name = model.normalization.world
-    _record_protocol(out, config, name)
+    _record_protocol(out, config, worlds.make(name))
     outcomes = []
     for episode in range(config.episodes):
         outcomes.append(_episode(out, config, actor, worlds.make(name), episode))
@@ -55,10 +54,11 @@ def run(out: Run) -> None:
     _record_estimates(out, config, outcomes)
 
 
-def _record_protocol(out: Run, config: Evaluate, world: str) -> None:
+def _record_protocol(out: Run, config: Evaluate, world: World) -> None:
     planner = {f"planner_{key}": value for key, value in config.planner.model_dump().items()}
     fields = config.model_dump(exclude={"planner", "episodes"})
-    out.event("evaluate/protocol", world=world, n=config.episodes, block_moves_px=MOVED_PX, **fields, **planner)
+    fields |= {"world": world.name, "judged": world.judged, "min_travel_px": world.min_travel}
+    out.event("evaluate/protocol", n=config.episodes, **fields, **planner)
 
 
 def _episode(out: Run, config: Evaluate, actor: Actor, world: World, episode: int) -> dict[str, Outcome]:

@@ -19,10 +19,9 @@ from lewm_evidence.model import LeWM
 from lewm_evidence.planning import CEM, Plan
 from lewm_evidence.records import Run
 from lewm_evidence.worlds import World
-from lewm_evidence.worlds.pusht_picture import AGENT_RADIUS, SPACE
 
 EPISODE_STEPS = 100  # of the scripted episode that start and goal are cut from; as in training data
-MOVED_PX = 20.0  # a start is preferred from which the push moves the block farther than this
+EDGE_PX = 15.0  # a start and a goal are preferred whose agent is farther than this inside the picture
 
 Actions = NDArray[np.float32]
 Policy = Callable[[World, int], Actions]  # the world and the steps left, to the actions to execute next
@@ -67,17 +66,18 @@ def episode_seeds(seed: int, episode: int) -> Seeds:
 def make_task(world: World, seed: int, goal_offset: int) -> Task:
     """Returns a start and a goal `goal_offset` steps later along a scripted episode.
 
-    Offsets into the episode are tried in an order chosen by `seed`; the first one from which the block moves by
-    more than `MOVED_PX` is taken, or the one with the largest motion when there is none. Offsets at which the
-    agent is not wholly on the table come last: a picture does not show it there.
+    Offsets into the episode are tried in an order chosen by `seed`; the first one from which what matters travels
+    by `world.min_travel` is taken, or the one with the farthest travel when there is none. Offsets at which the
+    agent is not wholly in the picture come last.
     """
     states = worlds.scripted_episode(world, seed, max(EPISODE_STEPS, goal_offset)).states
     starts = np.random.default_rng(seed).permutation(len(states) - goal_offset)
     goals = starts + goal_offset
-    moved = np.linalg.norm(states[goals, 2:4] - states[starts, 2:4], axis=1)
+    enough = world.min_travel
+    travel = np.minimum(world.travel(states[starts], states[goals]), enough)
     agent = states[:, :2]
-    shown = np.all((agent > AGENT_RADIUS) & (agent < SPACE - AGENT_RADIUS), axis=1)
-    start = starts[np.argmax(np.minimum(moved, MOVED_PX) - 2 * MOVED_PX * ~(shown[starts] & shown[goals]))]
+    shown = np.all((agent > EDGE_PX) & (agent < np.array(world.space) - EDGE_PX), axis=1)
+    start = starts[np.argmax(travel - 2 * enough * ~(shown[starts] & shown[goals]))]
     return Task(world.set_state(states[start]), world.set_state(states[start + goal_offset]))
 
 

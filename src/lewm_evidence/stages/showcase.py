@@ -10,8 +10,8 @@ Writes, step d = decision, t = environment step, i = CEM iteration counted over 
 
 - scalars `showcase/cost/best|mean|max` and `showcase/latent_distance` (d; squared, before acting),
   `showcase/prediction_error` (d; squared, at the last block executed whole; absent when there was none),
-  `showcase/cem/elite_cost_mean|elite_cost_min` (i), `showcase/error_px`, `showcase/agent_x|agent_y`,
-  `showcase/block_x|block_y|block_angle` (t)
+  `showcase/cem/elite_cost_mean|elite_cost_min` (i), `showcase/error_px` and
+  the visible numbers of the state by name, such as `showcase/agent_x` (t)
 - histograms `showcase/cost/candidates` (d), `showcase/cem/elite_costs` (i)
 - images `showcase/observation` (d; what the model sees), `showcase/goal`, `showcase/frame` (t; for people)
 - arrays `showcase/decision` (d; see `_record_decision`), `showcase/geometry`
@@ -36,9 +36,6 @@ from lewm_evidence.records import Run
 from lewm_evidence.records.job import main, say
 from lewm_evidence.stages.rollout import Actions, Actor, Seeds, Task, episode_seeds, generator, load_model, make_task
 from lewm_evidence.worlds import World
-from lewm_evidence.worlds.pusht import BLOCK_OUTLINE
-from lewm_evidence.worlds.pusht_picture import SPACE
-from lewm_evidence.worlds.pusht_policy import PushTPolicy
 
 SOURCES = ("scripted", "perturbed", "random", "cem")
 PERTURBATION = 0.3  # standard deviation of the noise on the scripted pusher's actions, in action units
@@ -114,14 +111,17 @@ def _record_task(out: Run, config: Showcase, actor: Actor, world: World, task: T
     geometry = {
         "goal_state": task.goal,
         "start_state": task.start,
-        "block_outline": np.array(BLOCK_OUTLINE, np.float64),
-        "space": np.array([SPACE, SPACE], np.float64),
+        "space": np.array(world.space, np.float64),
     }
+    if world.block_outline is not None:
+        geometry["block_outline"] = world.block_outline
+    if len(world.walls):
+        geometry["walls"] = world.walls
     out.arrays("showcase/geometry", geometry)
     planner = config.planner
     out.text(
         "showcase/task",
-        f"**PushT, seed {config.seed}.** Push the block and move the agent to where a scripted push had them "
+        f"**{world.title}, seed {config.seed}.** {world.task} "
         f"{config.goal_offset} steps later, within {config.budget} environment steps. The model sees pictures "
         f"only. CEM: {planner.num_samples} samples, {planner.iterations} iterations, {planner.elites} elites, "
         f"horizon {planner.horizon} blocks of {actor.frameskip} steps but never beyond the budget, "
@@ -228,7 +228,7 @@ def _scripted(setting: Setting, count: int, steps: int) -> Actions:
     """Returns the actions (count, steps, A) of as many scripted pushers, all starting where the world is now."""
     scratch = setting.scratch
     chunks = []
-    for policy in [PushTPolicy(rng) for rng in setting.rng.spawn(count)]:
+    for policy in [scratch.policy(rng) for rng in setting.rng.spawn(count)]:
         state = scratch.set_state(setting.world.state)
         chunk = []
         for _ in range(steps):
@@ -257,9 +257,9 @@ def _act(setting: Setting, winner: Actions, step: int) -> tuple[list[NDArray[np.
 
 def _record_step(setting: Setting, step: int) -> None:
     out, world = setting.out, setting.world
-    names = ("agent_x", "agent_y", "block_x", "block_y", "block_angle")
-    for name, value in zip(names, world.state, strict=False):
-        out.scalar(f"showcase/{name}", value, step)
+    for name, value in zip(world.state_names, world.state, strict=True):
+        if "velocity" not in name:
+            out.scalar(f"showcase/{name}", value, step)
     out.scalar("showcase/error_px", world.error(setting.task.goal), step)
     out.image("showcase/frame", world.render(FRAME_SIZE), step)
 

@@ -23,10 +23,13 @@ class World(Protocol):
 
     Attributes:
         name: as in the configuration and in a checkpoint's normalization.
+        title: as people write it.
+        task: what is to be done, a sentence's beginning; "... N steps later" follows.
+        judged: what the error is and what counts as success, in sentences.
         action_dim: numbers in an action, A.
         state_dim: numbers in a state, S.
-        state_names: of the numbers in a state, (S,). One that contains `angle` is an angle in radians; one that
-            contains `velocity` cannot be seen in a picture.
+        state_names: of the numbers in a state, (S,), beginning with `agent_` or `block_`. One that contains `angle`
+            is an angle in radians; one that contains `velocity` cannot be seen in a picture.
         space: width and height of the plane.
         block_outline: (P, 2) the outline of what the agent moves, in its own frame, with its pose in
             `block_x`, `block_y` and `block_angle` of the state; None when the agent moves nothing.
@@ -39,6 +42,12 @@ class World(Protocol):
     action_dim: int
     state_dim: int
 
+    @property
+    def title(self) -> str: ...  # noqa: D102
+    @property
+    def task(self) -> str: ...  # noqa: D102
+    @property
+    def judged(self) -> str: ...  # noqa: D102
     @property
     def state_names(self) -> tuple[str, ...]: ...  # noqa: D102
     @property

@@ -37,6 +37,8 @@ def description(make: Make) -> None:
     names = world.state_names
     _demand(len(names) == world.state_dim, f"state_names names {len(names)} of {world.state_dim} numbers in a state")
     _demand(len(set(names)) == len(names), f"state_names must differ from each other, got {names}")
+    known = all(name.startswith(("agent_", "block_")) for name in names)
+    _demand(known, f"state_names must begin with agent_ or block_, got {names}")
     _demand(names[:2] == ("agent_x", "agent_y"), f"a state begins with agent_x, agent_y; state_names says {names[:2]}")
     _demand(min(world.space) > 0, f"space must be a positive width and height, got {world.space}")
     _demand(world.walls.ndim == 3 and world.walls.shape[-1] == 2, "walls must have the shape (W, P, 2)")

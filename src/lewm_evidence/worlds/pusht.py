@@ -50,6 +50,12 @@ class PushT:
     """
 
     name = "pusht"
+    title = "PushT"
+    task = "Push the block and move the agent to where a scripted push had them"
+    judged = (
+        "Final error: distance in pixels of a 512 × 512 table over agent and block position together. Success also "
+        "needs the block's angle within 20° and the distance below 20 px, at any step."
+    )
     action_dim = 2
     state_names = ("agent_x", "agent_y", "block_x", "block_y", "block_angle", "agent_velocity_x", "agent_velocity_y")
     state_dim = len(state_names)
