@@ -6,6 +6,7 @@ kept is thereby exactly what was verified, and a reader sees a whole bundle or n
 """
 
 import errno
+import glob
 import hashlib
 import os
 import shutil
@@ -268,11 +269,15 @@ class Store:
         """Writes a bundle to the new path `target` and returns its address.
 
         A `target` that ends in `.tar` becomes the archive, one that ends in `.tar.zst` the compressed archive that was
-        added; any other the bundle folder. What was written is verified, then renamed to `target`.
+        added; any other the bundle folder. What was written is verified, then renamed to `target`. Nobody else may be
+        writing to `target` at the same time.
         """
         if target.exists() or target.is_symlink():
             raise BundleError(f"{target} exists already; name a new path")
-        with self.shared(), tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as private:
+        unfinished = f".{target.name}.unfinished-"
+        for left in target.parent.glob(f"{glob.escape(unfinished)}*"):
+            shutil.rmtree(left)
+        with self.shared(), tempfile.TemporaryDirectory(dir=target.parent, prefix=unfinished) as private:
             folder = self.locate(name)
             new = Path(private) / target.name
             if target.name.endswith((".tar", ".tar.zst")):
