@@ -72,7 +72,7 @@ def test_a_full_disk_is_told_in_a_sentence(
 ) -> None:
     """An error of the system while writing becomes a sentence, and nothing stays behind."""
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", "somewhere")
 
     monkeypatch.setattr(module, "write_archive", full)

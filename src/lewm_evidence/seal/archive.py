@@ -9,14 +9,16 @@ import hashlib
 import os
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
 from lewm_evidence.errors import RefusedError
 from lewm_evidence.seal.names import MAX_PATH, Names
+from lewm_evidence.seal.progress import Progress
 from lewm_evidence.seal.tree import BLOCK, Limits, Stored, blocks, open_plain, parents, scan
+from lewm_evidence.seal.zstd import Writer, open_archive
 
 # 1980-01-01 UTC: the earliest time every archive format can hold; GNU tar warns at 0.
 MTIME = 315_532_800
@@ -87,14 +89,42 @@ def _end(written: int) -> int:
     return 2 * _UNIT + -(written + 2 * _UNIT) % _RECORD
 
 
-def write_archive(bag: Path, name: str, target: Path, limits: Limits | None = None) -> Stored:
-    """Writes the archive of the folder `bag` to the new file `target`; inside it is called `name`."""
+def write_archive(
+    bag: Path, name: str, target: Path, limits: Limits | None = None, say: Callable[[str], None] | None = None
+) -> Stored:
+    """Writes the archive of the folder `bag` to the new file `target`, compressed when that ends in `.zst`.
+
+    Args:
+        bag: the folder.
+        name: what it is called inside the archive.
+        target: the new file.
+        limits: how much the folder may hold.
+        say: is told now and then how far it is.
+
+    Returns:
+        Digest and size of the tar, whether it is compressed or not.
+    """
+    limits = limits or Limits()
     digest, size = hashlib.sha256(), 0
-    with target.open("xb") as file:
-        for block in archive_blocks(bag, name, limits or Limits()):
+    progress = Progress(f"writing {target.name}", sum(scan(bag, limits).files.values()), say)
+    with Writer(target) if target.suffix == ".zst" else target.open("xb") as file:
+        for block in archive_blocks(bag, name, limits):
             file.write(block)
             digest.update(block)
             size += len(block)
+            progress.add(len(block))
+    return Stored(digest.hexdigest(), size)
+
+
+def archive_content(archive: Path, most: int) -> Stored:
+    """Returns digest and size of the tar at `archive`, decompressing it if need be, but not beyond `most` bytes."""
+    digest, size = hashlib.sha256(), 0
+    with open_archive(archive) as file:
+        for block in blocks(file):
+            digest.update(block)
+            size += len(block)
+            if size > most:
+                raise RefusedError(f"holds more than the {most} bytes it should")
     return Stored(digest.hexdigest(), size)
 
 
@@ -143,14 +173,14 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> tuple[s
     """Unpacks `archive` into the empty folder `folder`.
 
     Returns:
-        The name of the one folder at the archive's top, and the sha256 of the archive.
+        The name of the one folder at the archive's top, and the sha256 of the tar, also when it is compressed.
 
     Raises:
         RefusedError: for anything that `write_archive` would not have written. What was unpacked up to
             there stays in `folder`, which is the caller's to remove.
     """
     limits = limits or Limits()
-    with open_plain(archive) as file:
+    with open_archive(archive) as file:
         source, rules = _Source(file), _Rules(limits)
         while member := _next_member(source, rules):
             target = folder / member.name

@@ -12,7 +12,7 @@ data/runs/<stage>/<key>/…          every file of a run but local ones
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from lewm_evidence.seal.crate import CRATE, Facts, crate
 from lewm_evidence.seal.documents import Index, SealedRun, bundle_digest
 from lewm_evidence.seal.gate import inspect
 from lewm_evidence.seal.names import Names
+from lewm_evidence.seal.progress import Progress, each
 from lewm_evidence.seal.runs import SPEC, compare_files, compare_identity, parse_manifest, sealable_files
 from lewm_evidence.seal.skipped import skipped
 from lewm_evidence.seal.tree import Limits, Stored, blocks, open_plain, scan
@@ -43,32 +44,44 @@ SNAKEFILE = f"{WORKFLOW}/Snakefile"
 class _Writer:
     """A bag being written; remembers digest and size of every payload file."""
 
-    def __init__(self, bag: Path) -> None:
+    def __init__(self, bag: Path, progress: Progress) -> None:
         self.bag = bag
+        self.progress = progress
         self.payload: dict[str, Stored] = {}
         self._names = Names()
 
     def put(self, name: str, data: bytes) -> None:
-        with self._create(name) as file:
+        with self._place(name).open("xb") as file:
             file.write(data)
         self.payload[name] = Stored(sha256_bytes(data), len(data))
 
     def copy(self, source: Path, name: str) -> Stored:
         """Copies a plain file and returns what was copied, hashed from the same bytes."""
+        return self.copy_all({name: source})[name]
+
+    def copy_all(self, sources: Mapping[str, Path]) -> dict[str, Stored]:
+        """Copies plain files, several at a time, and returns what was copied by the new name."""
+        for name in sources:
+            self._place(name)
+        found = each(lambda name: self._copy(sources[name], self.bag / name), sources)
+        self.payload |= dict(zip(sources, found, strict=True))
+        return {name: self.payload[name] for name in sources}
+
+    def _copy(self, source: Path, target: Path) -> Stored:
         digest, size = hashlib.sha256(), 0
-        with open_plain(source) as original, self._create(name) as file:
+        with open_plain(source) as original, target.open("xb") as file:
             for block in blocks(original):
                 digest.update(block)
                 size += file.write(block)
-        self.payload[name] = Stored(digest.hexdigest(), size)
-        return self.payload[name]
+                self.progress.add(len(block))
+        return Stored(digest.hexdigest(), size)
 
-    def _create(self, name: str) -> Any:
+    def _place(self, name: str) -> Path:
         if fault := self._names.fault(name):
             raise BundleError(f"{name!r} cannot be sealed: {fault}; rename it where it is made")
         path = self.bag / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("xb")
+        return path
 
 
 def write_bag(
@@ -78,6 +91,7 @@ def write_bag(
     locks: Iterable[Path] = (),
     bagging_date: str | None = None,
     workflow: Mapping[str, Path] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Index:
     """Writes the bag of `runs` to the new folder `bag` and returns its index.
 
@@ -91,6 +105,7 @@ def write_bag(
         locks: package locks to put beside it.
         bagging_date: `YYYY-MM-DD` for `bag-info.txt`; without it the bag holds no date.
         workflow: `Snakefile` and what it includes, by the name they get below `data/workflow/`.
+        say: is told now and then how far it is.
 
     Raises:
         BundleError: naming the first file that is not as it was when its run finished, or the files that hold
@@ -101,12 +116,20 @@ def write_bag(
     except FileExistsError as error:
         raise BundleError(f"{bag} exists already; a bag is written to a new folder") from error
     try:
-        index = _fill(_Writer(bag), runs, config, locks, bagging_date, workflow or {})
+        index = _fill(
+            _Writer(bag, Progress("copying", _size(runs), say)), runs, config, locks, bagging_date, workflow or {}
+        )
         inspect({name: bag / name for name in scan(bag, Limits()).files})
         return index
     except BaseException:
         shutil.rmtree(bag)
         raise
+
+
+def _size(runs: Mapping[str, FinishedRun]) -> int:
+    """Returns about how many bytes will be copied; what cannot be read shows when it is."""
+    files = (file for run in runs.values() for file in run.path.rglob("*"))
+    return sum(file.lstat().st_size for file in files if not file.is_symlink() and file.is_file())
 
 
 def _fill(
@@ -170,7 +193,8 @@ def _copy_run(out: _Writer, run: FinishedRun) -> SealedRun:
 
 
 def _copy_files(out: _Writer, run: Path, manifest: Manifest, folder: str) -> None:
-    found = {name: out.copy(run / name, f"{folder}/{name}") for name in sealable_files(run)}
+    copied = out.copy_all({f"{folder}/{name}": run / name for name in sealable_files(run)})
+    found = {name.removeprefix(f"{folder}/"): file for name, file in copied.items()}
     compare_files(manifest, found, run.as_posix())
     # The copy, not the original: it is what was hashed.
     name = folder.removeprefix(f"{RUNS}/")

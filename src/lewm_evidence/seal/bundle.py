@@ -11,7 +11,7 @@ allowed_signers                          that key, for ssh-keygen
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from lewm_evidence.errors import BundleError
 from lewm_evidence.records.finished import FinishedRun
 from lewm_evidence.seal.archive import write_archive
 from lewm_evidence.seal.bag import CONFIG, TAG_MANIFEST, write_bag
-from lewm_evidence.seal.documents import Archive, Bundle, Index, Signer, Skipped
+from lewm_evidence.seal.documents import Archive, Bundle, Compressed, Index, Signer, Skipped
 from lewm_evidence.seal.keys import SigningKey, signing_key
 from lewm_evidence.seal.statement import (
     SIGNATURE,
@@ -33,7 +33,7 @@ from lewm_evidence.seal.statement import (
     signers_text,
     statement,
 )
-from lewm_evidence.seal.tree import Limits, scan
+from lewm_evidence.seal.tree import Limits, scan, stored
 
 BAG, SIDECAR = "bag", "bundle.json"
 
@@ -51,6 +51,7 @@ def write_bundle(
     locks: Iterable[Path] = (),
     key: SigningKey | None = None,
     workflow: Mapping[str, Path] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Bundle:
     """Seals `runs` into `folder`, whose name is the key of the seal run, and returns `bundle.json`.
 
@@ -60,10 +61,11 @@ def write_bundle(
     Args:
         folder: `<project>/evidence/<key>`.
         runs: finished runs by name.
-        config: the whole resolved configuration.
+        config: the whole resolved configuration; `seal.compress` asks for a compressed archive.
         locks: package locks.
         key: to sign with; without it what the environment names, or the project's own.
         workflow: the Snakefile and what it includes, see `bag.write_bag`.
+        say: is told now and then how far it is.
 
     Raises:
         BundleError: naming the file of a run that is not as it was when the run finished, or the key that cannot
@@ -77,7 +79,7 @@ def write_bundle(
     try:
         new = work / folder.name
         new.mkdir()
-        bundle = _build(new, runs, config, locks, key, workflow)
+        bundle = _build(new, runs, config, locks, key, workflow, say)
         _swap(folder, new, work / "old")
     except OSError as error:
         raise BundleError(f"{error.filename or folder} cannot be written: {error.strerror or error}") from error
@@ -105,10 +107,11 @@ def _build(
     locks: Iterable[Path],
     key: SigningKey,
     workflow: Mapping[str, Path] | None,
+    say: Callable[[str], None] | None,
 ) -> Bundle:
     bag = folder / BAG
-    index = write_bag(bag, runs, config, locks, workflow=workflow)
-    archive = write_archive(bag, folder.name, folder / f"{folder.name}.tar")
+    index = write_bag(bag, runs, config, locks, workflow=workflow, say=say)
+    archive = _archive(bag, folder, bool((config.get("seal") or {}).get("compress")), say)
     payload = scan(bag / "data", Limits()).files
     bundle = Bundle(
         key=folder.name,
@@ -116,13 +119,21 @@ def _build(
         result_digest=index.result_digest,
         files=len(payload),
         size=sum(payload.values()),
-        archive=Archive(file=f"{folder.name}.tar", sha256=archive.sha256, size=archive.size),
+        archive=archive,
         signer=Signer(kind=key.kind, fingerprint=key.public.fingerprint, public_key=key.public.pem),
         skipped=[_NO_IDENTITY] if key.kind == "self-signed" else [],
     )
     (folder / SIDECAR).write_bytes(canonical_json(bundle.model_dump()))
     write_signatures(folder, index, key)
     return bundle
+
+
+def _archive(bag: Path, folder: Path, compress: bool, say: Callable[[str], None] | None) -> Archive:
+    path = folder / (f"{folder.name}.tar.zst" if compress else f"{folder.name}.tar")
+    tar = write_archive(bag, folder.name, path, say=say)
+    there = stored(path) if compress else None
+    compressed = Compressed(sha256=there.sha256, size=there.size) if there else None
+    return Archive(file=path.name, sha256=tar.sha256, size=tar.size, compressed=compressed)
 
 
 _NO_IDENTITY = Skipped(

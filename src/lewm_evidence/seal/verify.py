@@ -38,7 +38,7 @@ from typing import Any, Literal
 from lewm_evidence.canonical import canonical_json, sha256_bytes
 from lewm_evidence.errors import BundleError, RefusedError
 from lewm_evidence.records.manifest import MANIFEST
-from lewm_evidence.seal.archive import archive_digest, unpack
+from lewm_evidence.seal.archive import archive_content, archive_digest, unpack
 from lewm_evidence.seal.bag import (
     CARD,
     CONFIG,
@@ -54,9 +54,10 @@ from lewm_evidence.seal.bag import (
 )
 from lewm_evidence.seal.bundle import BAG, SIDECAR
 from lewm_evidence.seal.crate import CRATE, check_crate
-from lewm_evidence.seal.documents import Bundle, Index, Signer, bundle_digest, canonical_document, checked
+from lewm_evidence.seal.documents import Archive, Bundle, Index, Signer, bundle_digest, canonical_document, checked
 from lewm_evidence.seal.keys import AllowedSigners
 from lewm_evidence.seal.names import fault_in
+from lewm_evidence.seal.progress import each
 from lewm_evidence.seal.runs import SPEC, compare_files, compare_identity, parse_manifest
 from lewm_evidence.seal.statement import (
     SIGNATURE,
@@ -156,8 +157,7 @@ def _verify_folder(folder: Path, limits: Limits, allowed: AllowedSigners | None)
     if (sidecar.result_digest, sidecar.files, sidecar.size) != (bag.result_digest, bag.files, bag.size):
         raise RefusedError(f"{SIDECAR}: its result_digest, files or size are not those of {BAG}/")
     name = sidecar.archive.file
-    if stored(folder / name) != Stored(sidecar.archive.sha256, sidecar.archive.size):
-        raise RefusedError(f"{name}: does not have the sha256 and size that {SIDECAR} gives")
+    _check_archive_file(folder / name, sidecar.archive)
     with _inside(BAG):
         again = archive_digest(folder / BAG, sidecar.key, limits)
     if again != sidecar.archive.sha256:
@@ -165,6 +165,17 @@ def _verify_folder(folder: Path, limits: Limits, allowed: AllowedSigners | None)
     # 11. The signatures.
     signer = _check_signatures(folder, folder / BAG, bag, sidecar.signer, limits, allowed)
     return replace(bag, archive_sha256=again, signed_by=signer)
+
+
+def _check_archive_file(path: Path, told: Archive) -> None:
+    lies_there = told.compressed or told
+    if stored(path) != Stored(lies_there.sha256, lies_there.size):
+        raise RefusedError(f"{path.name}: does not have the sha256 and size that {SIDECAR} gives")
+    if told.compressed is not None:
+        with _inside(path.name, ": "):
+            content = archive_content(path, told.size)
+        if content != Stored(told.sha256, told.size):
+            raise RefusedError(f"{path.name}: does not hold the archive that {SIDECAR} gives")
 
 
 def _verify_archive(archive: Path, limits: Limits, allowed: AllowedSigners | None) -> Verified:
@@ -271,7 +282,8 @@ def _parse_sidecar(folder: Path, limits: Limits) -> Bundle:
 
 def _read_sidecar(folder: Path, limits: Limits) -> Bundle:
     bundle = _parse_sidecar(folder, limits)
-    if bundle.archive.file != f"{bundle.key}.tar":
+    ending = "tar" if bundle.archive.compressed is None else "tar.zst"
+    if bundle.archive.file != f"{bundle.key}.{ending}":
         raise RefusedError(f"{SIDECAR}: the archive is named {bundle.archive.file!r}, not after the key")
     names = {BAG, SIDECAR, bundle.archive.file, *_SIGNED}
     _same_names(names, {entry.name for entry in folder.iterdir()}, "the bundle folder")
@@ -351,9 +363,8 @@ def _check_payload(bag: Path, tree: Tree, manifest: bytes) -> dict[str, Stored]:
     used = {folder for name in there for folder in parents(name)}
     for folder in sorted(tree.folders - used):
         raise RefusedError(f"{folder}: is an empty folder; it was added after sealing")
-    payload = {}
+    payload = dict(zip(listed, each(lambda name: stored(bag / name), listed), strict=True))
     for name in listed:
-        payload[name] = stored(bag / name)
         if payload[name].sha256 != listed[name]:
             raise RefusedError(f"{name}: does not have the sha256 that {PAYLOAD_MANIFEST} gives")
     return payload

@@ -25,7 +25,7 @@ def run(out: Run) -> None:
     say(f"sealing {len(runs)} runs into {folder}")
     # The locks lie in the project's folder, where stages are started.
     locks = sorted(Path("requirements").glob("*.txt"))
-    bundle = write_bundle(folder, runs, out.config["config"], locks, workflow=_workflow())
+    bundle = write_bundle(folder, runs, out.config["config"], locks, workflow=_workflow(), say=say)
     out.scalar("seal/runs", len(runs))
     out.scalar("seal/files", bundle.files)
     out.event("seal/bundle", result_digest=bundle.result_digest)
