@@ -44,7 +44,7 @@ def test_what_follows_a_different_stage_is_not_run(bag: Path, tmp_path: Path) ->
     comparison = found.first_difference.comparison
     assert comparison is not None and comparison.first is not None
     assert comparison.first.file.startswith("checkpoint/")
-    assert found.stages[1].reason == "its input fetch different"
+    assert found.stages[1].reason == "its input fetch is different"
     assert found.other_code == ["fetch", "evaluate", "showcase"]
     assert any("numpy" in change.what and change.sealed == "2.4.0" for change in found.changes)
     assert any("not the sealed code" in line for line in told) and any("python 3.11" in line for line in told)

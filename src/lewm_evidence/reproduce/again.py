@@ -163,6 +163,8 @@ class _Work:
         # What the stages that need a run take it for: its new name, and whether it came out equal.
         self.names: dict[str, str] = {}
         self.outcomes: dict[str, Outcome] = {}
+        # Runs that were asked for but not made, because of what came before them.
+        self.blocked: set[str] = set()
 
     def why_not(self, name: str) -> str | None:
         """Returns why a stage is not run; None when it is."""
@@ -197,10 +199,9 @@ class _Work:
         reason = self.why_not(name)
         if reason is not None:
             return Stage(name, sealed.name, None, "skipped", reason)
-        for needs in sorted(sealed.spec.inputs.values()):
-            before = self.outcomes.get(needs)
-            if before == "failed" or (before == "different" and not self.keep_going):
-                return Stage(name, sealed.name, None, "skipped", f"its input {needs.split('/')[0]} {before}")
+        if reason := self.blocked_by(sealed):
+            self.blocked.add(sealed.name)
+            return Stage(name, sealed.name, None, "skipped", reason)
         try:
             spec = self.spec(sealed)
         except StageError as error:
@@ -214,6 +215,16 @@ class _Work:
         comparison = compare_runs(sealed, again, same)
         note = "" if spec.device == sealed.spec.device else f"sealed on {sealed.spec.device}, here on {spec.device}"
         return Stage(name, sealed.name, again.name, comparison.verdict, note, comparison)
+
+    def blocked_by(self, sealed: FinishedRun) -> str | None:
+        """Returns which input keeps a run from saying anything new; None when it can be made."""
+        for needs in sorted(sealed.spec.inputs.values()):
+            stage, before = needs.split("/")[0], self.outcomes.get(needs)
+            if before == "failed" or (before == "different" and not self.keep_going):
+                return f"its input {stage} {'failed' if before == 'failed' else 'is different'}"
+            if needs in self.blocked:
+                return f"its input {stage} was not made again"
+        return None
 
     def spec(self, sealed: FinishedRun) -> Spec:
         """Returns the sealed spec with the code, packages, device and inputs of this installation."""
