@@ -7,6 +7,7 @@ number of `kills`. Ends with a traceback when something was lost or the job coul
 """
 
 import collections
+import contextlib
 import io
 import json
 import os
@@ -20,6 +21,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from lewm_evidence.errors import BundleError
 from lewm_evidence.records import FinishedRun
 from lewm_evidence.seal.bundle import write_bundle
 from lewm_evidence.seal.keys import signing_key
@@ -186,9 +190,8 @@ class Archive(Place):
     def check(self, at: Path) -> None:
         """The archive is whole or can be written, and nothing lies beside it."""
         out = at.parent / "out.tar"
-        if out.exists():
-            verify(out)
-        else:
+        # What is there already is never written over.
+        with pytest.raises(BundleError, match="exists already") if out.exists() else contextlib.nullcontext():
             self.do(at)
         assert verify(out).address == self.addresses[0]
         assert {path.name for path in at.parent.iterdir()} == {"out.tar", "store"}

@@ -272,11 +272,11 @@ class Store:
         added; any other the bundle folder. What was written is verified, then renamed to `target`. Nobody else may be
         writing to `target` at the same time.
         """
-        if target.exists() or target.is_symlink():
-            raise BundleError(f"{target} exists already; name a new path")
         unfinished = f".{target.name}.unfinished-"
         for left in target.parent.glob(f"{glob.escape(unfinished)}*"):
             shutil.rmtree(left)
+        if target.exists() or target.is_symlink():
+            raise BundleError(f"{target} exists already; name a new path")
         with self.shared(), tempfile.TemporaryDirectory(dir=target.parent, prefix=unfinished) as private:
             folder = self.locate(name)
             new = Path(private) / target.name
