@@ -84,6 +84,10 @@ def test_says_what_it_is_about(sealed: Path, signer: SigningKey) -> None:
     assert said["subject"] == [{"name": "tagmanifest-sha256.txt", "digest": {"sha256": address}}]
     assert said["predicateType"] == "https://slsa.dev/provenance/v1"
     assert said["predicate"]["buildDefinition"]["buildType"] == BUILD_TYPE
+    used = {row["name"]: row["digest"] for row in said["predicate"]["buildDefinition"]["resolvedDependencies"]}
+    assert used["data/requirements/cpu.txt"] == {"sha256": sha256_file(sealed / "bag/data/requirements/cpu.txt")}
+    (weights,) = [name for name in used if name.endswith("checkpoint/model.safetensors")]
+    assert used[weights] == {"sha256": sha256_file(sealed / "bag" / weights)}
     assert said["predicate"]["runDetails"]["metadata"] == {"invocationId": f"seal/{KEY}"}
 
 

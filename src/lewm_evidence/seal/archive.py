@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lewm_evidence.errors import RefusedError
 from lewm_evidence.seal.names import MAX_PATH, Names
-from lewm_evidence.seal.progress import Progress
+from lewm_evidence.seal.progress import Digest, Progress
 from lewm_evidence.seal.tree import BLOCK, Limits, Stored, blocks, open_plain, parents, scan
 from lewm_evidence.seal.zstd import Writer, open_archive
 
@@ -105,35 +105,31 @@ def write_archive(
         Digest and size of the tar, whether it is compressed or not.
     """
     limits = limits or Limits()
-    digest, size = hashlib.sha256(), 0
     progress = Progress(f"writing {target.name}", sum(scan(bag, limits).files.values()), say)
-    with Writer(target) if target.suffix == ".zst" else target.open("xb") as file:
+    with Digest() as digest, Writer(target) if target.suffix == ".zst" else target.open("xb") as file:
         for block in archive_blocks(bag, name, limits):
-            file.write(block)
             digest.update(block)
-            size += len(block)
+            file.write(block)
             progress.add(len(block))
-    return Stored(digest.hexdigest(), size)
+        return Stored(digest.hexdigest(), digest.size)
 
 
 def archive_content(archive: Path, most: int) -> Stored:
     """Returns digest and size of the tar at `archive`, decompressing it if need be, but not beyond `most` bytes."""
-    digest, size = hashlib.sha256(), 0
-    with open_archive(archive) as file:
+    with Digest() as digest, open_archive(archive) as file:
         for block in blocks(file):
             digest.update(block)
-            size += len(block)
-            if size > most:
+            if digest.size > most:
                 raise RefusedError(f"holds more than the {most} bytes it should")
-    return Stored(digest.hexdigest(), size)
+        return Stored(digest.hexdigest(), digest.size)
 
 
 def archive_digest(bag: Path, name: str, limits: Limits | None = None) -> str:
     """Returns the sha256 that the archive of the folder `bag` has."""
-    digest = hashlib.sha256()
-    for block in archive_blocks(bag, name, limits or Limits()):
-        digest.update(block)
-    return digest.hexdigest()
+    with Digest() as digest:
+        for block in archive_blocks(bag, name, limits or Limits()):
+            digest.update(block)
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)

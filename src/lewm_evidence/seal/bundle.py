@@ -20,7 +20,7 @@ from lewm_evidence.canonical import canonical_json, sha256_file
 from lewm_evidence.errors import BundleError
 from lewm_evidence.records.finished import FinishedRun
 from lewm_evidence.seal.archive import write_archive
-from lewm_evidence.seal.bag import CONFIG, TAG_MANIFEST, write_bag
+from lewm_evidence.seal.bag import CONFIG, LOCKS, TAG_MANIFEST, write_bag
 from lewm_evidence.seal.documents import Archive, Bundle, Compressed, Index, Signer, Skipped
 from lewm_evidence.seal.keys import SigningKey, signing_key
 from lewm_evidence.seal.statement import (
@@ -146,7 +146,25 @@ def write_signatures(folder: Path, index: Index, key: SigningKey) -> None:
     """Writes the three signed sidecars of the bag in `folder`."""
     tags = (folder / BAG / TAG_MANIFEST).read_bytes()
     external = external_parameters((folder / BAG / CONFIG).read_bytes(), index.result_digest)
-    said = statement(sha256_file(folder / BAG / TAG_MANIFEST), external, [], __version__, folder.name)
+    dependencies = _dependencies(folder / BAG, index)
+    said = statement(sha256_file(folder / BAG / TAG_MANIFEST), external, dependencies, __version__, folder.name)
     (folder / STATEMENT).write_bytes(sign_statement(said, key))
     (folder / SIGNATURE).write_bytes(sign_ssh(tags, key))
     (folder / SIGNERS).write_bytes(signers_text(key.public))
+
+
+def _dependencies(bag: Path, index: Index) -> list[dict[str, Any]]:
+    """Returns in-toto resource descriptors of what the runs were made from: checkpoint, package locks, commit."""
+    found: dict[str, dict[str, Any]] = {}
+    for run in index.runs.values():
+        for path in sorted((bag / run.folder / "checkpoint").glob("*")):
+            name = path.relative_to(bag).as_posix()
+            found[name] = {"name": name, "digest": {"sha256": sha256_file(path)}}
+        git = FinishedRun(bag / run.folder).manifest.environment.get("git")
+        if git:
+            commit = git["commit"]
+            found[f"git {commit}"] = {"name": "lewm-evidence", "digest": {"gitCommit": commit}}
+    for path in sorted((bag / LOCKS).glob("*.txt")):
+        name = path.relative_to(bag).as_posix()
+        found[name] = {"name": name, "digest": {"sha256": sha256_file(path)}}
+    return [found[name] for name in sorted(found)]

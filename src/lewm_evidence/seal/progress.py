@@ -1,9 +1,11 @@
-"""A line now and then while something long goes on, and several files at once."""
+"""Long work: a line now and then, several files at once, and hashing beside reading and writing."""
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
 from typing import TypeVar
 
 AnyItem = TypeVar("AnyItem")
@@ -11,6 +13,8 @@ AnyResult = TypeVar("AnyResult")
 # Hashing leaves Python's lock, but the disk is soon the limit.
 _WORKERS = 4
 _EVERY = 2.0
+# Handing a smaller block to another thread costs more than hashing it.
+_SMALL = 1 << 16
 
 
 class Progress:
@@ -42,3 +46,38 @@ def each(function: Callable[[AnyItem], AnyResult], items: Iterable[AnyItem]) -> 
         finally:
             for future in futures:
                 future.cancel()
+
+
+class Digest:
+    """A sha256 that is computed in another thread, one block behind; use as a `with` block."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self._pool = ThreadPoolExecutor(1)
+        self._pending: Future[None] | None = None
+        self.size = 0
+
+    def __enter__(self) -> "Digest":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        self._pool.shutdown()
+
+    def update(self, block: bytes) -> None:
+        """Takes the next block, which must not change afterwards."""
+        self._wait()
+        self.size += len(block)
+        if len(block) < _SMALL:
+            self._digest.update(block)
+        else:
+            self._pending = self._pool.submit(self._digest.update, block)
+
+    def _wait(self) -> None:
+        if self._pending is not None:
+            self._pending.result()
+            self._pending = None
+
+    def hexdigest(self) -> str:
+        """Returns the digest of all blocks."""
+        self._wait()
+        return self._digest.hexdigest()
