@@ -28,7 +28,7 @@ class EmbeddedCheckpoint(_Model):
     """A checkpoint that ships inside the package; needs no network."""
 
     source: Literal["embedded"] = Field("embedded", description="embedded, preset, hub or trained")
-    name: Literal["pusht"] = Field("pusht", description="which of the shipped checkpoints")
+    name: Literal["pusht", "tworoom"] = Field("pusht", description="which of the shipped checkpoints")
 
 
 class HubCheckpoint(_Model):
@@ -136,7 +136,9 @@ class Showcase(_Model):
 class Evaluate(_Model):
     """Many seeded starts, each given to the world model and to the baselines."""
 
-    seed: Seed = Field(31415, description="chooses starts and goals; none of them was looked at while training was tuned")
+    seed: Seed = Field(
+        31415, description="chooses starts and goals; none of them was looked at while training was tuned"
+    )
     episodes: Annotated[int, Field(ge=5)] = Field(50, description="paired starts; at least 50 for evidence")
     goal_offset: Positive = Field(25, description="as in showcase; paper 25")
     budget: Positive = Field(50, description="environment steps per episode; paper 50")
