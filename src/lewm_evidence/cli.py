@@ -8,7 +8,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -126,13 +127,15 @@ def _add_reproduce_commands(commands: "argparse._SubParsersAction[argparse.Argum
         "examples:\n"
         "  lewm-evidence reproduce 0123456789abcdef0123.tar                        an archive\n"
         "  lewm-evidence reproduce evidence/0123456789abcdef0123 --into again      keep what is made\n"
-        "  lewm-evidence reproduce 0123456789abcdef0123.tar --only evaluate gate   from sealed inputs\n\n"
+        "  lewm-evidence reproduce 0123456789abcdef0123.tar --only evaluate gate   from sealed inputs\n"
+        "  lewm-evidence reproduce 5f0c93d1 --allowed-signers people.txt           from the store\n\n"
         "exit status: 0 equal or within tolerance (docs/reproduce.md), 1 different or refused, 2 could not run",
     )
-    again.add_argument("path", type=Path, metavar="PATH", help="bundle folder, bag or .tar archive")
+    again.add_argument("path", type=Path, metavar="PATH", help="bundle folder, bag, .tar archive or store id")
     again.add_argument("--into", type=Path, metavar="DIR", help="an empty folder to keep; else a temporary one")
     again.add_argument("--only", nargs="+", default=[], metavar="STAGE", help="run these stages only")
     again.add_argument("--threads", type=int, metavar="N", help="torch threads (default: as sealed)")
+    again.add_argument("--allowed-signers", type=Path, metavar="FILE", help="refuse other keys than these")
     again.add_argument("--keep-going", action="store_true", help="also run what follows a different stage")
     again.add_argument("--json", action="store_true", help="print the outcome as one line of JSON")
     diff = _command(
@@ -147,7 +150,9 @@ def _add_reproduce_commands(commands: "argparse._SubParsersAction[argparse.Argum
         "exit status: 0 the same but for the environment, 1 different or refused, 2 could not run",
     )
     for name in ("a", "b"):
-        diff.add_argument(name, type=Path, metavar=name.upper(), help="bundle folder, bag, .tar archive or run")
+        diff.add_argument(
+            name, type=Path, metavar=name.upper(), help="bundle folder, bag, .tar archive, store id or run"
+        )
     diff.add_argument("--json", action="store_true", help="print the outcome as one line of JSON")
 
 
@@ -262,19 +267,34 @@ def _summary(args: argparse.Namespace) -> int:
     return 0
 
 
+@contextmanager
+def _located(path: Path) -> Iterator[Path]:
+    """Yields where the bundle is that `path` names; one of the store is taken out for the while."""
+    store = in_store(path)
+    if store is None:
+        yield path
+        return
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="lewm-evidence-") as private:
+        store.get(path.name, Path(private) / "bundle")
+        yield Path(private) / "bundle"
+
+
 def _reproduce(args: argparse.Namespace) -> int:
     import tempfile
-    from contextlib import nullcontext
 
     from lewm_evidence.reproduce.again import reproduce
+    from lewm_evidence.seal.keys import read_allowed_signers
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr if args.json else sys.stdout, flush=True)
 
+    allowed = read_allowed_signers(args.allowed_signers) if args.allowed_signers else None
     place = nullcontext(str(args.into)) if args.into else tempfile.TemporaryDirectory(prefix="lewm-evidence-")
     try:
-        with place as into:
-            found = reproduce(args.path, Path(into), args.only, args.threads, args.keep_going, tell)
+        with place as into, _located(args.path) as path:
+            found = reproduce(path, Path(into), args.only, args.threads, args.keep_going, tell, allowed)
     except RefusedError as error:
         _print_outcome(args, {"verdict": "refused", "reason": str(error)}, [f"refused  {error}"])
         return 1
@@ -289,7 +309,8 @@ def _diff(args: argparse.Namespace) -> int:
     from lewm_evidence.reproduce.diff import diff, table
 
     try:
-        found = diff(args.a, args.b)
+        with _located(args.a) as a, _located(args.b) as b:
+            found = diff(a, b)
     except RefusedError as error:
         _print_outcome(args, {"same": None, "reason": str(error)}, [f"refused  {error}"])
         return 1

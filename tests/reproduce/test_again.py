@@ -129,3 +129,27 @@ def test_the_environment_is_compared() -> None:
         f"python: sealed with 2.7, here {platform.python_version()}",
         "threads: sealed with 1, here 2",
     ]
+
+
+def test_only_allowed_signers_and_bundles_of_the_store(
+    examples: dict[str, FinishedRun],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A bundle is found in the store by its address; with a list of signers, another key is refused."""
+    from lewm_evidence.seal.bundle import write_bundle
+    from lewm_evidence.seal.keys import signing_key
+    from lewm_evidence.store.local import Store
+
+    folder = tmp_path / "project" / "evidence" / ("0" * 20)
+    mine, other = (signing_key(tmp_path / name, environment={}) for name in ("mine", "other"))
+    address = write_bundle(folder, {"fetch": examples["fetch"]}, {}, key=mine).address
+    Store(tmp_path / "store", create=True).add(folder)
+    monkeypatch.setenv("LEWM_EVIDENCE_STORE", str(tmp_path / "store"))
+    for key, status, word in ((mine, 1, "signed by SHA256:"), (other, 1, "refused")):
+        (tmp_path / "people.txt").write_text(f'me namespaces="file" {key.public.line}\n')
+        told = ["--allowed-signers", str(tmp_path / "people.txt")]
+        assert main(["reproduce", address[:12], *told]) == status
+        assert word in capsys.readouterr().out
+    assert main(["diff", address[:12], str(folder)]) == 0

@@ -1,8 +1,10 @@
 """Nothing that tells of this machine, and no secret, is sealed."""
 
 import base64
+import bz2
 import gzip
 import json
+import lzma
 import random
 import socket
 import string
@@ -111,6 +113,8 @@ SINKS: dict[str, tuple[str, Callable[[str, Path], bytes], str]] = {
     "events": ("events.out.tfevents.0.x", events, "event 2, tag 'notes'"),
     "recording": ("showcase.rrd", recording, "message at byte"),
     "gzip": ("trace.json.gz", lambda s, _: gzip.compress(s.encode()), "decompressed"),
+    "xz": ("trace.json.xz", lambda s, _: lzma.compress(s.encode()), "decompressed"),
+    "bzip2": ("trace.json.bz2", lambda s, _: bz2.compress(s.encode()), "decompressed"),
     "unknown": ("model.bin", lambda s, _: bytes(range(256)) + s.encode() + bytes(9), "byte 2"),
 }
 
@@ -192,6 +196,8 @@ def test_a_name_that_holds_a_secret_is_not_repeated(tmp_path: Path) -> None:
         ("showcase.rrd", b"RRF2" + bytes(8) + struct.pack("<QQ", 2, 1 << 40) + bytes(64)),
         ("a.gz", gzip.compress(b"abc")[:-6]),
         ("a.npz", b"PK\x03\x04 broken"),
+        ("a.xz", lzma.compress(b"abc")[:-6]),
+        ("a.zst", b"\x28\xb5\x2f\xfd" + bytes(20)),
     ],
 )
 def test_what_cannot_be_decoded_is_not_sealed(name: str, data: bytes, tmp_path: Path) -> None:
@@ -205,6 +211,13 @@ def test_the_password_in_a_url_is_a_secret(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("HTTPS_PROXY", "http://someone:Tr0ub4dor%263@proxy.example:8080")
     with pytest.raises(BundleError, match="the password in HTTPS_PROXY"):
         look(tmp_path, "a.json", b'"Tr0ub4dor&3"')
+
+
+def test_a_signing_key_given_as_its_text_is_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which the project itself takes from the environment."""
+    monkeypatch.setenv("LEWM_EVIDENCE_SIGNING_KEY", "-----BEGIN X-----\nMC4CAQAwBQYDK2VwBCIEIMade+Up\n-----END X-----")
+    with pytest.raises(BundleError, match="LEWM_EVIDENCE_SIGNING_KEY"):
+        look(tmp_path, "a.txt", b"MC4CAQAwBQYDK2VwBCIEIMade+Up")
 
 
 def test_a_long_secret_is_looked_for_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
-SECRET_NAME = re.compile(r"token|secret|passw|api_?key|access_?key|credential|private", re.IGNORECASE)
+SECRET_NAME = re.compile(r"token|secret|passw|api_?key|access_?key|credential|private|_key$", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
 _SWITCH = re.compile(r"true|false|yes|no|on|off|none|null|auto|default|enabled?|disabled?|required|optional", re.I)
 _NUMBER = re.compile(r"[\d.,_+-]{1,11}")

@@ -29,6 +29,7 @@ from lewm_evidence.records.schema import Spec
 from lewm_evidence.reproduce.compare import Comparison, compare_runs
 from lewm_evidence.reproduce.environment import Change, changes, described, needed, other_code
 from lewm_evidence.reproduce.opened import Opened, opened
+from lewm_evidence.seal.keys import AllowedSigners
 
 Outcome = Literal["equal", "within tolerance", "different", "skipped", "failed"]
 # Run only when asked for: what they write is about this machine, or about the bundle itself.
@@ -113,6 +114,7 @@ def reproduce(
     threads: int | None = None,
     keep_going: bool = False,
     tell: Callable[[str], None] = lambda line: None,
+    allowed: AllowedSigners | None = None,
 ) -> Reproduction:
     """Makes the runs of the bundle at `path` again below the empty folder `into` and compares them.
 
@@ -123,14 +125,15 @@ def reproduce(
         threads: torch threads; by default what the bundle was made with.
         keep_going: also run what needs a stage that came out different.
         tell: is given a line whenever something happens.
+        allowed: who may have signed it; without it anybody.
 
     Raises:
-        RefusedError: the bundle is not as it was sealed.
+        RefusedError: the bundle is not as it was sealed, or signed by somebody else.
         BundleError: it cannot be read, `into` is not empty, or `only` names a stage that it does not hold.
     """
     if into.exists() and (not into.is_dir() or any(into.iterdir())):
         raise BundleError(f"{into} is not an empty folder; name a new one with --into")
-    with opened(path) as bundle:
+    with opened(path, allowed) as bundle:
         if bundle.address is None:
             raise BundleError(f"{path} is a run, not a bundle; give a bundle folder, a bag or an archive")
         unknown = sorted(set(only) - bundle.runs.keys())
@@ -174,6 +177,7 @@ class _Work:
 
     def run(self) -> Reproduction:
         self.tell(f"verified  address sha256:{self.bundle.address}")
+        self.tell(f"signed by {self.bundle.signer}")
         for label, lines in (("made with", self.result.environment), ("here", self.differs())):
             for line in lines:
                 self.tell(f"{label:<9} {line}")

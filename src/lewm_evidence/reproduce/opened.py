@@ -14,8 +14,9 @@ from lewm_evidence.seal.archive import unpack
 from lewm_evidence.seal.bag import CONFIG, INDEX, LOCKS
 from lewm_evidence.seal.bundle import BAG
 from lewm_evidence.seal.documents import Index, canonical_document, checked
+from lewm_evidence.seal.keys import AllowedSigners
 from lewm_evidence.seal.runs import check_run
-from lewm_evidence.seal.verify import verify
+from lewm_evidence.seal.verify import Verified, verify
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Opened:
         runs: by the name the bundle gives each.
         config: the whole configuration of a bundle, the stage's part for a run.
         locks: names of the package locks in it.
+        signer: who signed the bundle, in words.
     """
 
     path: str
@@ -35,14 +37,19 @@ class Opened:
     runs: dict[str, FinishedRun]
     config: dict[str, Any]
     locks: tuple[str, ...]
+    signer: str = "nobody"
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Opened]:
+def opened(path: Path, allowed: AllowedSigners | None = None) -> Iterator[Opened]:
     """Verifies the bundle folder, bag, archive or run directory at `path` and yields what it holds.
 
+    Args:
+        path: what to open.
+        allowed: who may have signed a bundle; without it anybody.
+
     Raises:
-        RefusedError: it is not as it was sealed.
+        RefusedError: it is not as it was sealed, or signed by somebody else.
         BundleError: it could not be read, or is a run that changed after it finished.
     """
     if (path / MANIFEST).is_file():
@@ -50,17 +57,17 @@ def opened(path: Path) -> Iterator[Opened]:
         run = FinishedRun(path.absolute())
         yield Opened(str(path), None, {run.spec.stage: run}, run.spec.config, ())
         return
-    address = verify(path).address
+    verified = verify(path, allowed=allowed)
     if path.is_dir():
         bag = path / BAG if (path / BAG).is_dir() else path
-        yield _read(path, bag.absolute(), address)
+        yield _read(path, bag.absolute(), verified)
         return
     with tempfile.TemporaryDirectory(prefix="lewm-evidence-") as private:
         name, _ = unpack(path.resolve(), Path(private))
-        yield _read(path, Path(private) / name, address)
+        yield _read(path, Path(private) / name, verified)
 
 
-def _read(path: Path, bag: Path, address: str) -> Opened:
+def _read(path: Path, bag: Path, verified: Verified) -> Opened:
     try:
         index = checked(Index, canonical_document((bag / INDEX).read_bytes(), INDEX), INDEX)
         config = canonical_document((bag / CONFIG).read_bytes(), CONFIG)
@@ -68,4 +75,11 @@ def _read(path: Path, bag: Path, address: str) -> Opened:
         raise BundleError(f"{path} cannot be read: {error.filename}: {error.strerror}") from error
     runs = {name: FinishedRun(bag / run.folder) for name, run in sorted(index.runs.items())}
     locks = tuple(sorted(lock.name for lock in (bag / LOCKS).glob("*.txt")))
-    return Opened(str(path), address, runs, config, locks)
+    return Opened(str(path), verified.address, runs, config, locks, _signer(verified))
+
+
+def _signer(verified: Verified) -> str:
+    signer = verified.signed_by
+    if signer is None:
+        return "nobody"
+    return f"{signer.fingerprint} ({signer.principal or 'of whom nothing is known here'})"

@@ -6,9 +6,11 @@ their framing, not by their libraries. A file whose framing is broken is refused
 
 import base64
 import binascii
+import bz2
 import gzip
 import html
 import io
+import lzma
 import re
 import struct
 import urllib.parse
@@ -24,6 +26,8 @@ PNG = b"\x89PNG\r\n\x1a\n"
 # Of one file, after decompression.
 MOST = 1 << 30
 _DEEPEST = 6
+# Zstandard, 7z and RAR: what is in them cannot be told with the standard library.
+_CLOSED = (b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07")
 _TEXT = re.compile(rb"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*")
 _DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w=.-]+)*),([A-Za-z0-9+/=_%.~!*'()-]*)")
 _RRD_STORE, _RRD_END, _RRD_CHUNK, _RRD_PLAIN, _RRD_LZ4 = 1, 0, 2, 1, 2
@@ -68,6 +72,10 @@ def _pieces(name: str, data: bytes, place: str, depth: int) -> Iterator[Piece]:
         yield from _event_file(data, place)
     elif data.startswith(b"\x1f\x8b\x08"):
         yield from _pieces("", _gunzip(data), f"{place}decompressed, ", depth + 1)
+    elif data.startswith((b"\xfd7zXZ\0", b"BZh")):
+        yield from _pieces("", _unpack(data), f"{place}decompressed, ", depth + 1)
+    elif data.startswith(_CLOSED):
+        raise ValueError("compressed in a way that is not known here")
     elif data.startswith(b"PK\x03\x04"):
         yield from _zip(data, place, depth)
     elif name.endswith(".safetensors") and (end := _header_end(data)):
@@ -176,6 +184,17 @@ def _gunzip(data: bytes) -> bytes:
         found = file.read(MOST + 1)
     if len(found) > MOST:
         raise ValueError("too large to look inside")
+    return found
+
+
+def _unpack(data: bytes) -> bytes:
+    try:
+        unpacker = lzma.LZMADecompressor() if data.startswith(b"\xfd") else bz2.BZ2Decompressor()
+        found = unpacker.decompress(data, MOST)
+    except lzma.LZMAError as error:
+        raise ValueError(str(error)) from error
+    if not unpacker.eof or unpacker.unused_data:
+        raise ValueError("cut off, followed by something else, or too large to look inside")
     return found
 
 
