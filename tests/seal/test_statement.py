@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 
 from lewm_evidence.canonical import canonical_json, sha256_file
 from lewm_evidence.errors import RefusedError
+from lewm_evidence.seal.archive import write_archive
+from lewm_evidence.seal.bag import manifest_text
 from lewm_evidence.seal.keys import AllowedSigners, SigningKey, make_key, read_allowed_signers, signing_key
 from lewm_evidence.seal.statement import (
     BUILD_TYPE,
@@ -154,7 +157,38 @@ def about(**fields: object) -> Callable[[Path, SigningKey], None]:
     return resigned(lambda said: said["subject"][0].update(fields))  # type: ignore[index]
 
 
+def reseal(bundle: Path) -> None:
+    """Makes everything but the signatures anew."""
+    bag = bundle / "bag"
+    digests = {p.relative_to(bag).as_posix(): sha256_file(p) for p in (bag / "data").rglob("*") if p.is_file()}
+    sizes = {name: (bag / name).stat().st_size for name in digests}
+    info = re.sub(r"Oxum: .*", f"Oxum: {sum(sizes.values())}.{len(sizes)}", (bag / "bag-info.txt").read_text())
+    (bag / "bag-info.txt").write_text(info)
+    (bag / "manifest-sha256.txt").write_bytes(manifest_text(digests))
+    crate = json.loads((bag / "ro-crate-metadata.json").read_bytes())
+    for entity in crate["@graph"]:
+        if entity["@id"] in digests:
+            entity |= {"sha256": digests[entity["@id"]], "contentSize": str(sizes[entity["@id"]])}
+    (bag / "ro-crate-metadata.json").write_bytes(canonical_json(crate))
+    tags = ("bag-info.txt", "bagit.txt", "manifest-sha256.txt", "ro-crate-metadata.json")
+    (bag / "tagmanifest-sha256.txt").write_bytes(manifest_text({name: sha256_file(bag / name) for name in tags}))
+    (bundle / TAR).unlink()
+    archive = write_archive(bag, KEY, bundle / TAR)
+    fields = json.loads((bundle / "bundle.json").read_bytes())
+    fields |= {"address": sha256_file(bag / "tagmanifest-sha256.txt"), "size": sum(sizes.values())}
+    fields["archive"] |= {"sha256": archive.sha256, "size": archive.size}
+    (bundle / "bundle.json").write_bytes(canonical_json(fields))
+
+
+def rewritten(bundle: Path, _: SigningKey) -> None:
+    """Changes the payload and makes manifests, crate, archive and `bundle.json` anew; only the key is missing."""
+    config = bundle / "bag" / "data" / "config.json"
+    config.write_bytes(canonical_json(json.loads(config.read_bytes()) | {"seed": 7}))
+    reseal(bundle)
+
+
 ATTACKS: dict[str, tuple[Callable[[Path, SigningKey], None], str]] = {
+    "payload changed, everything made anew": (rewritten, f"{SIGNATURE}: is not the signature of"),
     "signature by another key": (signed_by_other(SIGNATURE), "allowed_signers: does not name the key that signed"),
     "and its signers": (signed_by_other(SIGNATURE, "allowed_signers"), "bundle.json: names another key"),
     "statement by another key": (signed_by_other(STATEMENT), "statement.dsse.json: is signed by"),
