@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from lewm_evidence.checkpoint import embedded, load_checkpoint
 from lewm_evidence.checkpoint.embedded import ROOT, copy_embedded, digests
 from lewm_evidence.checkpoint.pins import EMBEDDED
+from lewm_evidence.config import EmbeddedCheckpoint
 from lewm_evidence.errors import CheckpointError
 from tiny import tiny_checkpoint
 
@@ -60,3 +62,11 @@ def test_an_unknown_name_is_refused(tmp_path: Path) -> None:
     """A checkpoint that does not ship is refused by name."""
     with pytest.raises(CheckpointError, match="no checkpoint 'cube' ships"):
         copy_embedded("cube", tmp_path)
+
+
+def test_every_shipped_name_can_be_configured() -> None:
+    """The names that a configuration takes are those that ship, each for the world of its name."""
+    names = get_args(EmbeddedCheckpoint.model_fields["name"].annotation)
+    assert set(names) == set(EMBEDDED)
+    for name in names:
+        assert load_checkpoint(ROOT / name).normalization.world == name
