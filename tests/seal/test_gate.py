@@ -194,7 +194,7 @@ def test_a_name_that_holds_a_secret_is_not_repeated(tmp_path: Path) -> None:
         ("frame.png", png(title="x" * 100)[:-40]),
         ("frame.png", png()[:-12] + struct.pack(">I", 9) + b"zTXt" + b"a\0\0bad" + bytes(9)),
         ("showcase.rrd", b"RRF2" + bytes(8) + struct.pack("<QQ", 2, 1 << 40) + bytes(64)),
-        ("a.gz", gzip.compress(b"abc")[:-6]),
+        ("a.gz", gzip.compress(b"abc", mtime=0)[:-6]),
         ("a.npz", b"PK\x03\x04 broken"),
         ("a.xz", lzma.compress(b"abc")[:-6]),
         ("a.zst", b"\x28\xb5\x2f\xfd" + bytes(20)),
@@ -356,3 +356,18 @@ def test_zlib_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     body = struct.pack(">I", len(chunk)) + b"zTXt" + chunk + struct.pack(">I", zlib.crc32(b"zTXt" + chunk))
     with pytest.raises(BundleError, match="too large"):
         look(tmp_path, "a.png", png()[:33] + body + png()[33:])
+
+
+def test_large_files_are_looked_through_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret across the border of two blocks is found; a container of that size is refused."""
+    monkeypatch.setattr("lewm_evidence.seal.gate._WHOLE", 1000)
+    monkeypatch.setattr("lewm_evidence.seal.gate._BLOCK", 500)
+    monkeypatch.setattr("lewm_evidence.seal.gate._OVERLAP", 100)
+    for at in (0, 490, 505, 1400, 1490, 1980):
+        for filler in (b"a ", bytes(2)):
+            data = filler * (at // 2) + CANARY.encode() + filler * 600
+            with pytest.raises(BundleError, match="MY_API_TOKEN"):
+                look(tmp_path, "model.safetensors", data)
+    look(tmp_path, "model.safetensors", bytes(3000))
+    with pytest.raises(BundleError, match="too large to take apart"):
+        look(tmp_path, "events.out.tfevents.0.x", bytes(3000))

@@ -53,6 +53,13 @@ class UnreadableError(InputError):
     """A file is not what its name or first bytes promise, so nobody knows what it says."""
 
 
+def packed(name: str, start: bytes) -> bool:
+    """Whether the file `name` that starts with `start` says more than its bytes do as they lie there."""
+    return start.startswith((PNG, b"RRF2", b"\x1f\x8b\x08", b"PK\x03\x04", b"\xfd7zXZ", b"BZh", *_CLOSED)) or (
+        "tfevents" in PurePosixPath(name).name
+    )
+
+
 def pieces(name: str, data: bytes) -> Iterator[Piece]:
     """Yields what the file `name` with content `data` says; raises `UnreadableError` when it cannot be decoded."""
     try:

@@ -23,13 +23,16 @@ from lewm_evidence.records.redact import (
     path_pattern,
     secret_forms,
 )
-from lewm_evidence.seal.contents import MOST, Piece, UnreadableError, pieces
+from lewm_evidence.seal.contents import Piece, UnreadableError, packed, pieces
 from lewm_evidence.seal.tree import open_plain
 
 _SHOWN = 10
 # A shorter name turns up in numbers and pixels by chance.
 _SHORTEST_IN_NUMBERS = 6
-_BLOCK = 4 << 20
+# What is read at once; a larger file is looked through in blocks that overlap by more than a secret is long.
+_WHOLE, _BLOCK, _OVERLAP = 1 << 28, 1 << 26, 1 << 16
+# In front of a tensor header: the one thing of a plain file that is in no piece.
+_LENGTH_FIELD = 8
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,10 @@ class _Search:
             for value, name in known_secrets().items()
             for form, spelling in secret_forms(value).items()
         }
-        # A secret in a file that is not UTF-8.
-        raw = [(what, form.encode(code, "surrogateescape")) for form, what in forms.items() for code in _codes(form)]
-        self.secrets = [_Wanted(what, data, None) for what, data in raw]
+        raw = {
+            form.encode(code, "surrogateescape"): what for form, what in forms.items() for code in _codes(form, what)
+        }
+        self.secrets = [_Wanted(what, data, None) for data, what in raw.items()]
         self.traces = [_Wanted(what, path.encode(), _bytes(path_pattern(path))) for path, what in _paths().items()]
         self.names = [_Wanted(what, n.encode(), _bytes(name_pattern(n))) for n, what in machine_names().items()]
 
@@ -90,25 +94,45 @@ class _Search:
         in_name = self._first(Piece("its name, ", name.encode("utf-8", "surrogateescape"), True))
         if in_name:
             yield f"{shown}: its name holds {in_name[0]}"
-        with open_plain(path) as file:
-            data = file.read(MOST + 1)
-        if len(data) > MOST:
-            yield f"{shown}: is larger than {MOST} bytes, too large to look inside"
-            return
         try:
-            for piece in pieces(name, data):
-                found = self._first(piece)
-                if found:
-                    yield f"{shown}: {self._masked(piece.place)}{found[1]}: {found[0]}"
-                    return
+            found = self._large(name, path) if path.stat().st_size > _WHOLE else self._small(name, path)
         except UnreadableError as error:
             yield f"{shown}: {self._masked(str(error))}, so nobody knows what it says"
-            return
-        # Also as it lies there, should a piece have been overlooked.
-        for wanted in self.secrets:
-            if wanted.find(data) >= 0:
-                yield f"{shown}: byte {wanted.find(data)}: {wanted.what}"
-                return
+        else:
+            if found:
+                yield f"{shown}: {found}"
+
+    def _small(self, name: str, path: Path) -> str | None:
+        """Returns what is found in a file and where."""
+        with open_plain(path) as file:
+            data = file.read()
+        seen = 0
+        for piece in pieces(name, data):
+            seen += len(piece.data)
+            if found := self._first(piece):
+                return f"{self._masked(piece.place)}{found[1]}: {found[0]}"
+        if seen + _LENGTH_FIELD < len(data):
+            # What was taken apart is looked through as it lies there too, should a piece have been overlooked.
+            for wanted in self.secrets:
+                if (at := wanted.find(data)) >= 0:
+                    return f"byte {at}: {wanted.what}"
+        return None
+
+    def _large(self, name: str, path: Path) -> str | None:
+        """Returns what is found in a file that is not read as a whole: in blocks that overlap."""
+        start = 0
+        with open_plain(path) as file:
+            if packed(name, file.read(8)):
+                raise UnreadableError(f"is larger than {_WHOLE} bytes, too large to take apart")
+            while True:
+                file.seek(start)
+                data = file.read(_BLOCK + _OVERLAP)
+                for piece in pieces("", data) if not packed("", data) else [Piece("", data, False)]:
+                    if found := self._first(piece):
+                        return f"the {_BLOCK} bytes from {start}: {self._masked(piece.place)}{found[1]}: {found[0]}"
+                start += _BLOCK
+                if len(data) <= _BLOCK:
+                    return None
 
     def _first(self, piece: Piece) -> tuple[str, str] | None:
         """Returns what is found in `piece` and where, or None."""
@@ -134,8 +158,8 @@ class _Search:
         return data.decode("utf-8", "backslashreplace")
 
 
-def _codes(form: str) -> list[str]:
-    codes = ["utf-8", "utf-16-le"]
+def _codes(form: str, what: str) -> list[str]:
+    codes = ["utf-8", "utf-16-le"] if what.endswith("(plain)") else ["utf-8"]
     if not form.isascii():
         try:
             form.encode("latin-1")
