@@ -87,13 +87,13 @@ def _add_bundle_commands(commands: "argparse._SubParsersAction[argparse.Argument
         "examples:\n"
         "  lewm-evidence verify evidence/0123456789abcdef0123          a bundle folder\n"
         "  lewm-evidence verify evidence/0123456789abcdef0123/bag      a bag\n"
-        "  lewm-evidence verify 0123456789abcdef0123.tar --json        an archive\n"
+        "  lewm-evidence verify 0123456789abcdef0123.tar --json        an archive, also .tar.zst\n"
         "  lewm-evidence verify 5f0c93d1                               a bundle in the store, by its address\n"
         "  lewm-evidence verify evidence/0123456789abcdef0123 --allowed-signers people.txt\n\n"
         "Without --allowed-signers a signature shows that nothing changed since, not who signed.\n"
         "exit status: 0 accepted, 1 refused (with file and reason), 2 could not run, 130 stopped by Ctrl-C",
     )
-    verify.add_argument("path", type=Path, metavar="PATH", help="bundle folder, bag, .tar archive or store id")
+    verify.add_argument("path", type=Path, metavar="PATH", help="bundle folder, bag, archive or store id")
     verify.add_argument("--json", action="store_true", help="print the outcome as one line of JSON")
     verify.add_argument(
         "--allowed-signers", type=Path, metavar="FILE", help="refuse other keys than these (format of ssh-keygen)"
@@ -131,7 +131,7 @@ def _add_reproduce_commands(commands: "argparse._SubParsersAction[argparse.Argum
         "  lewm-evidence reproduce 5f0c93d1 --allowed-signers people.txt           from the store\n\n"
         "exit status: 0 equal or within tolerance (docs/reproduce.md), 1 different or refused, 2 could not run",
     )
-    again.add_argument("path", type=Path, metavar="PATH", help="bundle folder, bag, .tar archive or store id")
+    again.add_argument("path", type=Path, metavar="PATH", help="bundle folder, bag, archive or store id")
     again.add_argument("--into", type=Path, metavar="DIR", help="an empty folder to keep; else a temporary one")
     again.add_argument("--only", nargs="+", default=[], metavar="STAGE", help="run these stages only")
     again.add_argument("--threads", type=int, metavar="N", help="torch threads (default: as sealed)")

@@ -11,6 +11,7 @@ import example_runs
 from lewm_evidence.canonical import canonical_json, sha256_file
 from lewm_evidence.records import FinishedRun, Spec
 from lewm_evidence.records.run import run_key
+from lewm_evidence.seal.keys import make_key
 from lewm_evidence.seal.verify import verify
 
 
@@ -110,3 +111,21 @@ def test_verify_fails_on_an_altered_or_another_bundle(tmp_path: Path) -> None:
     view.write_bytes(view.read_bytes().replace(sha256_file(bundle / f"{bundle.name}.tar").encode(), b"0" * 64))
     _, told = start(tmp_path, "verify", {}, seal=seal.name)
     assert "not the one that the seal run made" in told and told.endswith("exit 1")
+
+
+def test_a_given_key_signs_and_shows_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a path or as text in the environment: the run and its result stay the same, and no file holds the key."""
+    own = pipeline(tmp_path / "own", 0.25)
+    make_key(tmp_path / "key")
+    text = (tmp_path / "key").read_text()
+    for name, given in (("path", str(tmp_path / "key")), ("text", text)):
+        monkeypatch.setenv("LEWM_EVIDENCE_SIGNING_KEY", given)
+        runs = pipeline(tmp_path / name, 0.25)
+        assert runs["seal"].name == own["seal"].name
+        assert runs["seal"].manifest.result_digest == own["seal"].manifest.result_digest
+        signed = verify(tmp_path / name / "evidence" / runs["seal"].path.name).signed_by
+        assert signed is not None and signed.kind == "key"
+        assert not (tmp_path / name / ".lewm-evidence").exists()
+        pieces = [line.encode() for line in text.splitlines()[1:-1]] + [str(tmp_path / "key").encode()]
+        for path in (tmp_path / name).rglob("*"):
+            assert not path.is_file() or not any(piece in path.read_bytes() for piece in pieces), path

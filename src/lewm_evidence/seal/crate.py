@@ -213,7 +213,7 @@ def _action(facts: Facts, folder: str, name: str, run: SealedRun) -> Entity:
         "instrument": _ref(f"#stage-{run.stage}"),
         "object": _refs([f"{folder}/spec.json", *inputs]),
         "result": _refs([*files, f"{folder}/{MANIFEST}"]),
-        "actionStatus": _ref("http://schema.org/CompletedActionStatus"),
+        "actionStatus": "http://schema.org/CompletedActionStatus",
     }
     if agent := _agent_id(facts):
         action["agent"] = _ref(agent)
@@ -342,7 +342,7 @@ def _orchestration(facts: Facts, workflow: str, runs: Mapping[str, tuple[str, Se
         "description": "One run of each step, with the configuration data/config.json.",
         "object": _ref("data/config.json"),
         "result": _refs(f"{folder}/{MANIFEST}" for folder in sorted(runs)),
-        "actionStatus": _ref("http://schema.org/CompletedActionStatus"),
+        "actionStatus": "http://schema.org/CompletedActionStatus",
         **by,
     }
     yield {"@id": "#snakemake", "@type": "SoftwareApplication", "name": "Snakemake"}
