@@ -18,21 +18,33 @@ from lewm_evidence.reproduce.diff import diff
 from lewm_evidence.seal.bundle import write_bundle
 from lewm_evidence.seal.verify import verify
 
+CANARY, USER = "c4n4ry-pl4nted-h3re", "margarethe"
 SMALL = {"num_samples": 16, "iterations": 2, "elites": 4}
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle folder, made by `snakemake evidence`."""
+    """A bundle folder, made by `snakemake evidence` for a user with a name and a secret."""
     project = Project(tmp_path_factory.mktemp("first"))
-    done = project.snakemake(
-        "evidence",
-        showcase={"budget": 10, "candidates": 2, "latency_repeats": 1, "planner": SMALL | {"execute": 2}},
-        evaluate={"episodes": 5, "budget": 10, "bootstrap": 100, "planner": SMALL},
-        gate={"lewm_minus_random_px": 1000.0, "lewm_minus_noop_px": 1000.0},
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MY_API_TOKEN", CANARY)
+        patch.setenv("LOGNAME", USER)
+        done = project.snakemake(
+            "evidence",
+            showcase={"budget": 10, "candidates": 2, "latency_repeats": 1, "planner": SMALL | {"execute": 2}},
+            evaluate={"episodes": 5, "budget": 10, "bootstrap": 100, "planner": SMALL},
+            gate={"lewm_minus_random_px": 1000.0, "lewm_minus_noop_px": 1000.0},
+        )
     assert done.returncode == 0, done.stdout
     return next((project.path / "evidence").iterdir())
+
+
+def test_nothing_of_the_maker_is_in_the_bundle(bundle: Path) -> None:
+    """Secret, user and project folder are in no file as it lies there; the gate has looked inside each."""
+    for path in bundle.rglob("*"):
+        data = path.read_bytes() if path.is_file() else b""
+        for trace in (CANARY, USER, str(bundle.parents[1])):
+            assert trace.encode() not in data, path
 
 
 def sealed_runs(bundle: Path) -> dict[str, FinishedRun]:
