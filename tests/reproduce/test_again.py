@@ -69,6 +69,16 @@ def test_a_stage_of_another_version_says_so(tmp_path: Path) -> None:
     assert stage.outcome == "failed" and "levitate does not exist" in stage.reason
 
 
+def test_a_checkpoint_that_cannot_be_fetched_need_not_stop_the_rest(
+    bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way on without a network is named."""
+    monkeypatch.setattr(again._Work, "start", lambda *_: "exit status 1: the hub cannot be reached")
+    fetch, evaluate, _ = reproduce(bag, tmp_path / "into").stages
+    assert fetch.outcome == "failed" and fetch.reason.endswith("name other stages with --only")
+    assert evaluate.reason == "its input fetch failed"
+
+
 def test_a_missing_package_says_so(bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the remedy."""
     from lewm_evidence.errors import StageError

@@ -82,6 +82,15 @@ def test_a_tensor_is_named_with_its_index(tmp_path: Path) -> None:
     assert one.found == "int64 [1]"
 
 
+def test_not_a_number_is_a_difference_without_a_size(tmp_path: Path) -> None:
+    """NaN equals NaN, and nothing else."""
+    old = {"goal_latent": np.array([1.0, np.nan, 3.0])}
+    new = {"goal_latent": np.array([1.0, np.nan, np.nan])}
+    (one,) = differences(tmp_path, "a.safetensors", save(old), save(new))
+    assert one.place == "tensor goal_latent[2]" and one.size is None and not one.within
+    assert differences(tmp_path, "a.safetensors", save(old), save(old)) == []
+
+
 def test_a_pixel_is_named(tmp_path: Path) -> None:
     """Where the first is, how many differ, and the share that is off by much."""
 
@@ -200,6 +209,19 @@ def test_one_changed_value_is_found_wherever_it_is(data: st.DataObject, shape: l
     (one,) = _tensors("arrays/x", save(old), save(new))
     assert one.place == f"tensor {name}{list(index)}"
     assert one.size == pytest.approx(by, rel=1e-6) and not one.within
+
+
+@given(st.data(), st.sampled_from(["<f8", "<f4", "<f2", "<i8", "<u8", "<u1", "?"]), st.integers(1, 4))
+def test_any_two_arrays_are_compared(data: st.DataObject, kind: str, size: int) -> None:
+    """Infinities, NaN, huge integers and zeros with a sign: other bytes are a difference, never within 0."""
+    from lewm_evidence.reproduce.compare import _tensors
+
+    width = np.dtype(kind).itemsize * size
+    pair = [np.frombuffer(data.draw(st.binary(min_size=width, max_size=width)), kind) for _ in range(2)]
+    pair = [array.astype(bool) if kind == "?" else array for array in pair]
+    found = list(_tensors("arrays/x", save({"x": pair[0]}), save({"x": pair[1]})))
+    assert (found == []) == (pair[0].tobytes() == pair[1].tobytes())
+    assert not any(one.within for one in found)
 
 
 @settings(max_examples=150)

@@ -358,6 +358,16 @@ def test_zlib_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         look(tmp_path, "a.png", png()[:33] + body + png()[33:])
 
 
+def test_a_stray_beginning_of_a_picture_hides_nothing(tmp_path: Path) -> None:
+    """The real picture after it is looked into; very many of them are refused."""
+    stray = b"\0\x89PNG\r\n\x1a\n, said somebody\0"
+    look(tmp_path, "a.bin", stray * 3 + png(ztitle="harmless"))
+    with pytest.raises(BundleError, match="picture at byte"):
+        look(tmp_path, "a.bin", stray * 3 + png(ztitle=CANARY) + bytes(5))
+    with pytest.raises(BundleError, match="too many"):
+        look(tmp_path, "a.bin", stray * 100)
+
+
 def test_large_files_are_looked_through_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A secret across the border of two blocks is found; a container of that size is refused."""
     monkeypatch.setattr("lewm_evidence.seal.gate._WHOLE", 1000)

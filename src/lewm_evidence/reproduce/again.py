@@ -213,7 +213,8 @@ class _Work:
         again = FinishedRun(self.into / "runs" / spec.stage / run_key(spec))
         failure = self.start(name, spec)
         if failure:
-            return Stage(name, sealed.name, None, "failed", failure)
+            hint = ". To go on from the sealed checkpoint, name other stages with --only" if name == "fetch" else ""
+            return Stage(name, sealed.name, None, "failed", failure + hint)
         self.names[sealed.name] = again.name
         same = all(self.outcomes.get(needs) in (None, "equal", "skipped") for needs in sealed.spec.inputs.values())
         comparison = compare_runs(sealed, again, same)

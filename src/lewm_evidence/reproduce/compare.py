@@ -295,19 +295,23 @@ def _array(place: str, name: str, a: "NDArray[np.generic]", b: "NDArray[np.gener
     """Yields the largest difference of two arrays of one shape, with its index and how many values differ."""
     import numpy as np
 
-    off = np.argwhere(~((a == b) | ((a != a) & (b != b))))  # NaN equals NaN here
+    equal = (a == b) | ((a != a) & (b != b))  # NaN equals NaN here
+    off = np.argwhere(~equal)
     if not len(off):
         if a.tobytes() != b.tobytes():
             yield Difference(place, "another sign of zero or NaN", "")
         return
     x, y = a.astype(np.float64), b.astype(np.float64)
-    gaps = np.abs(np.nan_to_num(x - y, nan=np.inf))
+    with np.errstate(invalid="ignore", over="ignore"):
+        gaps = np.where(equal, 0.0, np.abs(np.nan_to_num(x - y, nan=np.inf, posinf=np.inf, neginf=np.inf)))
     worst = tuple(int(n) for n in np.unravel_index(int(gaps.argmax()), gaps.shape))
     scale = float(np.max(np.abs(np.nan_to_num(x, posinf=0.0, neginf=0.0)))) if name_is_measured(name) else 0.0
     where = f"{place}{list(worst)}" if worst else place
     many = f" ({len(off)} of {a.size} values differ, the largest)" if len(off) > 1 else ""
     found = tolerance(name).allowed(scale) if np.issubdtype(a.dtype, np.floating) else EXACT.absolute
-    yield Difference(where + many, f"{x[worst]:.9g}", f"{y[worst]:.9g}", float(gaps[worst]), found)
+    # Integers beyond 2^53 may differ by nothing that a float can hold.
+    size = float(gaps[worst]) if 0 < gaps[worst] < np.inf else None
+    yield Difference(where + many, f"{x[worst]:.9g}", f"{y[worst]:.9g}", size, found)
 
 
 def name_is_measured(name: str) -> bool:

@@ -26,6 +26,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 # Of one file, after decompression.
 MOST = 1 << 30
 _DEEPEST = 6
+_STRAY = 64
 # Zstandard, 7z and RAR: what is in them cannot be told with the standard library.
 _CLOSED = (b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07")
 _TEXT = re.compile(rb"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*")
@@ -128,14 +129,18 @@ def _data_uri(found: re.Match[str]) -> bytes:
 
 def _binary(data: bytes, place: str) -> Iterator[Piece]:
     """Yields unknown bytes, and the text of the pictures among them."""
-    start = 0
-    while (found := data.find(PNG, start)) >= 0:
+    start = search = wrong = 0
+    while (found := data.find(PNG, search)) >= 0:
         end = _png_end(data, found)
         if end is None:
-            break
+            # Each try may read on to the end, so that their number keeps the time in bounds.
+            search, wrong = found + len(PNG), wrong + 1
+            if wrong > _STRAY:
+                raise ValueError("too many beginnings of pictures that are none")
+            continue
         yield from _png(data[found:end], f"{place}picture at byte {found}, ")
         yield Piece(place, data[start:found], False)
-        start = end
+        start = search = end
     yield Piece(place, data[start:], False)
 
 
