@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+import example_runs
 from lewm_evidence.canonical import canonical_json
 from lewm_evidence.errors import RefusedError
-from lewm_evidence.records import FinishedRun
+from lewm_evidence.records import FinishedRun, Run
 from lewm_evidence.seal.bag import write_bag
 from lewm_evidence.seal.crate import CRATE, check_crate
 from lewm_evidence.seal.tree import Limits, Stored, scan, stored
@@ -71,6 +72,19 @@ def test_every_reference_leads_somewhere(examples: dict[str, FinishedRun], tmp_p
     for entity in found.values():
         for name in references([value for value in entity.values() if isinstance(value, list | dict)]):
             assert name in found or name.startswith(("http://", "https://")), (entity["@id"], name)
+
+
+def test_names_are_written_as_addresses(tmp_path: Path) -> None:
+    """A name with a space and a letter beyond ASCII is encoded, and read back as what it is."""
+
+    def write(run: Run) -> None:
+        (run.path / "views").mkdir()
+        (run.path / "views" / "größer als.txt").write_text("x")
+
+    run = example_runs.finished(tmp_path / "runs", "fetch", write)
+    found = make(tmp_path / "bag", {"fetch": run}, {})
+    assert f"data/runs/{run.name}/views/gr%C3%B6%C3%9Fer%20als.txt" in found
+    check_crate((tmp_path / "bag" / CRATE).read_bytes(), payload(tmp_path / "bag"))
 
 
 def test_holds_no_clock_and_no_random_name(sealed: Path) -> None:

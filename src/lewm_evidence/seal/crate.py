@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from lewm_evidence import __version__
 from lewm_evidence.canonical import canonical_json
@@ -72,8 +73,25 @@ def crate(facts: Facts) -> bytes:
     entities = [*_frame(facts), *_files(facts), *_runs(facts), *_checkpoint(facts), *_agent(facts)]
     if facts.workflow is not None:
         entities += _workflow(facts, facts.workflow)
-    graph = {entity["@id"]: entity for entity in entities}
+    graph = {entity["@id"]: entity for entity in map(_encoded, entities)}
     return canonical_json({"@context": CONTEXT, "@graph": [graph[name] for name in sorted(graph)]})
+
+
+def _encoded(value: Any) -> Any:
+    """Returns `value` with every path that is an @id written as a relative address, as RO-Crate wants it."""
+    if isinstance(value, list):
+        return [_encoded(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    found = {name: _encoded(one) for name, one in value.items()}
+    if str(found.get("@id", "")).startswith("data/"):
+        found["@id"] = _address(found["@id"])
+    return found
+
+
+def _address(path: str) -> str:
+    """Returns a path as a relative address; `%` is in no path of a bag, so this can be undone."""
+    return quote(path, safe="/!$&'()+,;=@~")
 
 
 def _ref(name: str) -> Entity:
@@ -377,11 +395,13 @@ def check_crate(data: bytes, payload: Mapping[str, Stored]) -> None:
         if not isinstance(name, str) or name in described:
             raise RefusedError(f"{CRATE}: an entity has no @id of its own: {json.dumps(name)}")
         described[name] = entity
+    addresses = {_address(name): name for name in payload}
     files = {name for name, entity in described.items() if "File" in _types(entity)}
-    for name in sorted(files | payload.keys()):
-        _check_file(name, described.get(name), payload.get(name))
-    for name in sorted(described.keys() - files):
-        _check_place(name, payload)
+    for address in sorted(files | addresses.keys()):
+        stored = payload[addresses[address]] if address in addresses else None
+        _check_file(addresses.get(address, address), described.get(address), stored)
+    for address in sorted(described.keys() - files):
+        _check_place(address, addresses)
 
 
 def _types(entity: Entity) -> list[Any]:
@@ -403,8 +423,8 @@ def _check_file(name: str, entity: Entity | None, stored: Stored | None) -> None
         raise RefusedError(f"{CRATE}: gives {name} another contentSize than it has")
 
 
-def _check_place(name: str, payload: Mapping[str, Stored]) -> None:
+def _check_place(name: str, addresses: Iterable[str]) -> None:
     if name in ("./", CRATE) or name.startswith(("#", "https://", "http://")):
         return
-    if not name.endswith("/") or not any(path.startswith(name) for path in payload):
+    if not name.endswith("/") or not any(address.startswith(name) for address in addresses):
         raise RefusedError(f"{CRATE}: describes {name!r}, which is not in the bag")
