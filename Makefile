@@ -24,7 +24,7 @@ evidence: $(READY) ## Run the whole pipeline on the embedded checkpoint
 	@$(BIN)/snakemake --cores $(CORES) evidence
 
 test: $(READY) ## Run the tests that need no extra component
-	@$(BIN)/pytest -m "not slow and not slurm and not browser and not nix and not workers and not gpu"
+	@$(BIN)/pytest -n logical --dist loadfile -m "not slow and not slurm and not browser and not nix and not workers and not gpu"
 
 test-slow: $(READY) ## Run the slow tests (minutes of CPU)
 	@$(BIN)/pytest -m slow

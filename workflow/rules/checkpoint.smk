@@ -34,6 +34,7 @@ rule collect:
         log_of("collect"),
     benchmark:
         benchmark_of("collect")
+    threads: CONFIG.threads
     params:
         command=command("collect"),
     message:
