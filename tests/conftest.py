@@ -59,6 +59,14 @@ def _is_loopback(host: str | None) -> bool:
         return False
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_screenshots() -> Iterator[None]:
+    """Probes start no browser, also below a workflow; tests of screenshots switch them on again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LEWM_EVIDENCE_SCREENSHOTS", "off")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _own_hub_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No test reads or writes the hub cache of whoever runs it, nor sends their token."""

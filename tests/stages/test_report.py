@@ -1,5 +1,6 @@
 """The report: a page that stands on its own, and its numbers as a result."""
 
+import base64
 import json
 import re
 from collections.abc import Callable
@@ -198,6 +199,30 @@ def test_missing_record_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(StageError, match="showcase/outcome"):
         make(tmp_path, build(tmp_path, showcase=silent))
+
+
+def test_screenshots_are_shown_or_explained(tmp_path: Path) -> None:
+    """The page shows the picture of a probe that took one, and the reason of one that did not; the result is equal."""
+
+    def probe(note: dict[str, str], picture: bytes = b"") -> Callable[[Run], None]:
+        def write(out: Run) -> None:
+            out.event("probe/rerun", entities=9)
+            (out.path / "views").mkdir()
+            (out.path / "views" / "screenshot.json").write_bytes(canonical_json(note))
+            if picture:
+                (out.path / "views" / "screenshot.png").write_bytes(picture)
+
+        return write
+
+    taken = probe({"status": "taken", "reason": "", "viewer": "Viewer 1"}, b"a picture")
+    skipped = probe({"status": "skipped", "reason": "there is no driver", "viewer": ""})
+    with_picture = make(tmp_path / "a", build(tmp_path / "a", probe_rerun=taken))
+    without = make(tmp_path / "b", build(tmp_path / "b", probe_rerun=skipped))
+    assert base64.b64encode(b"a picture").decode() in with_picture[0]
+    assert "Viewer 1" in with_picture[0]
+    assert "No screenshot of Rerun, skipped: there is no driver." in without[0]
+    assert with_picture[1] == without[1]
+    read(with_picture[0])
 
 
 def test_reads_what_the_stages_write(tmp_path: Path) -> None:

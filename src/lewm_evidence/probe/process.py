@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from lewm_evidence.errors import ProbeError
@@ -24,7 +24,11 @@ _GRACE = 5.0
 
 @contextmanager
 def child(
-    command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None
+    command: Sequence[str | Path],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    errors: Path | None = None,
+    grace: float = _GRACE,
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Runs `command` in a process group of its own and ends the whole group on the way out.
 
@@ -34,6 +38,8 @@ def child(
         command: program and arguments.
         log: file that takes the child's output, overwritten.
         environment: variables added to those of this process.
+        errors: file that takes the child's error output; `log` does when left out.
+        grace: seconds the child has to end by itself, before it is killed.
 
     Raises:
         ProbeError: when the program cannot be started.
@@ -42,26 +48,26 @@ def child(
         raise ProbeError(f"{command[0]} is not a program that can be started; is it installed?")
     launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid())] if sys.platform == "linux" else []
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as output:
+    with log.open("wb") as output, errors.open("wb") if errors else nullcontext(subprocess.STDOUT) as error_output:
         process = subprocess.Popen(
             [*launcher, *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=subprocess.STDOUT,
+            stderr=error_output,
             env=os.environ | dict(environment or {}),
             start_new_session=True,
         )
     try:
         yield process
     finally:
-        _end(process)
+        _end(process, grace)
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def _end(process: "subprocess.Popen[bytes]", grace: float) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     try:
-        process.wait(_GRACE)
+        process.wait(grace)
     except subprocess.TimeoutExpired:
         pass
     finally:

@@ -67,20 +67,24 @@ def verify(path: Path, logs: Path) -> None:
     Raises:
         ProbeError: when Rerun refuses the file, or does not answer in two minutes.
     """
-    home = logs.resolve() / "rerun-home"
-    settings = home / "config" / "rerun" / "analytics.json"
-    settings.parent.mkdir(parents=True, exist_ok=True)
-    silent = {"analytics_enabled": False, "analytics_id": "", "metadata": {}}
-    settings.write_text(json.dumps(silent | {"config_file_path": str(settings), "data_dir_path": str(home / "data")}))
-    quiet = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"), "XDG_DATA_HOME": str(home / "data")}
     log = logs / "rerun-verify.log"
-    with child([binary(), "rrd", "verify", path], log, quiet) as process:
+    with child([binary(), "rrd", "verify", path], log, quiet(logs)) as process:
         try:
             status = process.wait(_VERIFY_LIMIT)
         except subprocess.TimeoutExpired as error:
             raise ProbeError(f"rerun rrd verify did not finish {path} within {_VERIFY_LIMIT:.0f} s") from error
     if status != 0:
         raise ProbeError(f"rerun rrd verify refuses {path} with status {status}: {last_lines(log)}")
+
+
+def quiet(logs: Path) -> dict[str, str]:
+    """Returns the variables that give Rerun settings of its own below `logs`, with usage reports switched off."""
+    home = logs.resolve() / "rerun-home"
+    settings = home / "config" / "rerun" / "analytics.json"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    silent = {"analytics_enabled": False, "analytics_id": "", "metadata": {}}
+    settings.write_text(json.dumps(silent | {"config_file_path": str(settings), "data_dir_path": str(home / "data")}))
+    return {"HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"), "XDG_DATA_HOME": str(home / "data")}
 
 
 def read(path: Path) -> dict[tuple[str, str], list[Point]]:

@@ -32,6 +32,11 @@ from lewm_evidence.records.schema import Event, Histogram, Image, Scalar, Text
 
 _START_LIMIT = 120.0
 _REQUEST_LIMIT = 30.0
+# Cards a person wants to see first, by the stage that recorded them; each a regular expression of tags.
+_FRONT = {
+    "showcase": r"showcase/(error_px|cost/(best|candidates)|cem/elite_cost|latent_distance|prediction_e|goal|observ)",
+    "train": r"train/(loss|prediction_loss|val_|effective_rank|probe)",
+}
 _PLUGINS = {"scalar": "scalars", "histogram": "histograms", "text": "text", "image": "images"}
 
 
@@ -136,6 +141,16 @@ def check_identity(server: Server) -> None:
     said = (told.get("window_title"), told.get("data_location")) if isinstance(told, dict) else None
     if said != (server.title, str(server.logdir)):
         raise ProbeError(f"what answers on port {server.port} is not the TensorBoard that was started")
+
+
+def front_page(server: Server, content: Content) -> str:
+    """Returns the address of the page that shows first what matters most of `content`."""
+    runs = {key.run for key in content}
+    stage = next((stage for stage in _FRONT if f"results/{stage}" in runs), None)
+    query = {"runFilter": "results/", "smoothing": "0"}
+    if stage is not None:
+        query |= {"runFilter": f"results/{stage}", "tagFilter": _FRONT[stage]}
+    return f"http://127.0.0.1:{server.port}/?{urlencode(query)}#timeseries"
 
 
 def expected(runs: Iterable[FinishedRun]) -> Content:

@@ -4,6 +4,7 @@ Both are functions of finished runs, given by role: `checkpoint`, `showcase`, `e
 (`probe_<viewer>`). `summarise` holds results only; the page also shows what was measured on the machine.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -149,6 +150,7 @@ def render_page(runs: Runs) -> str:
         tables=[Markup(plots.plot_tabletop(d, arrays, geometry)) for d, arrays in enumerate(decisions)],
         block="block_outline" in geometry,
         images=_images(showcase, geometry),
+        screenshots=_screenshots(runs),
         names=plots.NAMES,
         roles=plots.ROLES,
     )
@@ -188,6 +190,18 @@ def _images(showcase: FinishedRun, geometry: Mapping[str, Any]) -> Row:
         "still": pictures.picture_uri(where[max(where)]),
         "animation": pictures.animation_uri(list(where.values()), geometry),
     }
+
+
+def _screenshots(runs: Runs) -> list[Row]:
+    """Returns a row per probe that tells of its screenshot: the picture, or why there is none."""
+    rows = []
+    for role, run in runs.items():
+        folder = run.path / "views"
+        if role.startswith("probe_") and (folder / "screenshot.json").exists():
+            note = json.loads((folder / "screenshot.json").read_bytes())
+            uri = pictures.picture_uri(folder / "screenshot.png") if note["status"] == "taken" else None
+            rows.append({"name": role.removeprefix("probe_"), "uri": uri, **note})
+    return rows
 
 
 def _paths(run: FinishedRun, kind: str, tag: str) -> dict[int, str]:

@@ -200,6 +200,10 @@ fails when something is missing.</p>
 <div class="wide"><table><tbody>{% for viewer, totals in probes.items() %}
 <tr><th>{{ {"tensorboard": "TensorBoard", "rerun": "Rerun"}.get(viewer, viewer) }}</th><td>{% for name, value in totals.items() %}{{ name | replace("_", " ") }} {{ value }}{{ ", " if not loop.last }}{% else %}passed{% endfor %}</td></tr>{% endfor %}
 </tbody></table></div>
+{% for shot in screenshots %}{% set viewer = {"tensorboard": "TensorBoard", "rerun": "Rerun"}.get(shot.name, shot.name) %}
+{% if shot.uri %}<figure class="card"><img src="{{ shot.uri }}" alt="{{ viewer }} showing these records.">
+<figcaption>{{ viewer }} as it opened, drawn by {{ shot.viewer }} on the machine that made this.</figcaption></figure>
+{% else %}<p class="note">No screenshot of {{ viewer }}, {{ shot.status }}: {{ shot.reason }}.</p>{% endif %}{% endfor %}
 </section>
 
 <section>

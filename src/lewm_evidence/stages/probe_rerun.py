@@ -4,7 +4,9 @@ Inputs: `render` (a render_rerun run) and the `showcase` it was made from.
 
 Records one event `probe/rerun/check` per entity and kind, with fields `entity`, `kind` and `points`, and one event
 `probe/rerun` with the totals `entities` and `points`, the `digest` and the `version` of Rerun. Timings
-`probe/verify` and `probe/read`. The program's output goes to `logs/`.
+`probe/verify`, `probe/read` and `probe/screenshot`. The program's output goes to `logs/`.
+
+The view `views/screenshot.png` is what the real viewer shows, `views/screenshot.json` says whether it could be taken.
 """
 
 import json
@@ -13,6 +15,8 @@ from importlib.metadata import version
 
 from lewm_evidence.errors import ProbeError
 from lewm_evidence.probe.rerun import check, verify
+from lewm_evidence.probe.rerun_viewer import shoot
+from lewm_evidence.probe.screenshot import keep
 from lewm_evidence.records.job import main, say
 from lewm_evidence.records.run import Run
 from lewm_evidence.render.rerun import digest
@@ -37,6 +41,7 @@ def run(out: Run) -> None:
     points, entities = sum(row.points for row in done), len({row.entity for row in done})
     out.event("probe/rerun", entities=entities, points=points, digest=total, version=version("rerun-sdk"))
     say(f"Rerun verifies the recording and reads back {points} points of {entities} entities")
+    keep(out, lambda: shoot(path, out.path / "logs"))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,11 @@ Inputs: `render` (a render_tensorboard run) and the runs it was made from, each 
 
 Records one event `probe/tensorboard/check` per TensorBoard run and tag, with fields `run`, `series`, `kind` and
 `points`, and one event `probe/tensorboard` with the totals `runs`, `tags`, `points`, `images`, and the `version`
-of TensorBoard. Timings `probe/startup` and `probe/queries`. The server's output goes to `logs/tensorboard.log`.
+of TensorBoard. Timings `probe/startup`, `probe/queries` and `probe/screenshot`. The server's output goes to
+`logs/tensorboard.log`.
+
+The view `views/screenshot.png` is the page as Chromium draws it, `views/screenshot.json` says whether it could be
+taken.
 """
 
 import time
@@ -12,7 +16,9 @@ from collections import Counter
 from importlib.metadata import version
 
 from lewm_evidence.errors import ProbeError
-from lewm_evidence.probe.tensorboard import Content, check, expected, serve
+from lewm_evidence.probe.browser import shoot
+from lewm_evidence.probe.screenshot import keep
+from lewm_evidence.probe.tensorboard import Content, check, expected, front_page, serve
 from lewm_evidence.records.finished import FinishedRun
 from lewm_evidence.records.job import main, say
 from lewm_evidence.records.run import Run
@@ -30,6 +36,7 @@ def run(out: Run) -> None:
         start = time.perf_counter()
         points = check(server, content)
         out.timing("probe/queries", time.perf_counter() - start)
+        keep(out, lambda: shoot(front_page(server, content), out.path / "logs" / "chromium.log"))
     _record(out, content, points)
 
 

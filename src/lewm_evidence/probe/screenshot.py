@@ -1,0 +1,81 @@
+"""Screenshots of the real viewers, for people: they never change what a probe finds.
+
+A picture depends on the machine, and so does whether there is one. It is therefore a view, `views/screenshot.png`,
+with `views/screenshot.json` beside it saying `status` (`taken`, `skipped` or `failed`), `reason` and `viewer`.
+"""
+
+import io
+import os
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from lewm_evidence.canonical import canonical_json, write_atomic
+from lewm_evidence.errors import ProbeError
+from lewm_evidence.records.job import say
+from lewm_evidence.records.run import Run
+
+SWITCH = "LEWM_EVIDENCE_SCREENSHOTS"
+# Each viewer is given this long, so that a picture never holds up the evidence.
+LIMIT = 20.0
+# What is drawn from data is vivid: its largest and smallest of red, green and blue are this far apart.
+_VIVID = 80
+_LEAST_VIVID = 0.001
+_FEWEST_COLOURS = 24
+
+
+class Shot(NamedTuple):
+    """A picture as PNG, and the name and version of what drew it."""
+
+    png: bytes
+    viewer: str
+
+
+class NotHereError(ProbeError):
+    """What it takes to make a screenshot is not on this machine."""
+
+
+def keep(out: Run, shoot: Callable[[], Shot]) -> None:
+    """Keeps the picture that `shoot` makes, or the reason why there is none, below `views/` of `out`.
+
+    Args:
+        out: the probe's run.
+        shoot: makes the picture; raises `NotHereError` to skip and `ProbeError` when it failed.
+    """
+    start = time.perf_counter()
+    note = {"status": "taken", "reason": "", "viewer": ""}
+    try:
+        if os.environ.get(SWITCH, "").lower() in ("0", "off", "no", "false"):
+            raise NotHereError(f"{SWITCH} is off")
+        shot = shoot()
+        check_not_blank(shot.png)
+        note["viewer"] = shot.viewer
+        write_atomic(out.path / "views" / "screenshot.png", shot.png)
+        out.timing("probe/screenshot", time.perf_counter() - start)
+    except NotHereError as error:
+        note |= {"status": "skipped", "reason": str(error)}
+    except ProbeError as error:
+        note |= {"status": "failed", "reason": str(error)}
+    write_atomic(out.path / "views" / "screenshot.json", canonical_json(note))
+    say(f"screenshot {note['status']}{': ' * bool(note['reason'])}{note['reason']}")
+
+
+def check_not_blank(png: bytes) -> None:
+    """Raises `ProbeError` unless the middle of the picture shows something: many colours, and some that are vivid.
+
+    The margins do not count: a viewer without data draws its menus there, and frames of grey.
+    """
+    try:
+        with Image.open(io.BytesIO(png)) as picture:
+            pixels = np.asarray(picture.convert("RGB"))
+    except (OSError, SyntaxError) as error:  # what Pillow raises for broken files
+        raise ProbeError("the screenshot is no picture") from error
+    height, width, _ = pixels.shape
+    middle = pixels[height // 8 : -(height // 8) or None, width // 5 : -(width // 5) or None].reshape(-1, 3)
+    vivid = (middle.max(axis=1).astype(int) - middle.min(axis=1) > _VIVID).mean()
+    colours = len(np.unique(middle, axis=0))
+    if colours < _FEWEST_COLOURS or vivid < _LEAST_VIVID:
+        raise ProbeError(f"the screenshot is blank: {colours} colours in its middle, {vivid:.2%} of it vivid")
