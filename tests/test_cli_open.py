@@ -1,0 +1,194 @@
+"""What `lewm-evidence open-tensorboard` starts, checks, tells and leaves behind."""
+
+import http.server
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import webbrowser
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lewm_evidence import cli, cli_open
+from lewm_evidence.cli import main
+
+COMMAND = "open-tensorboard"
+
+
+@pytest.fixture
+def logdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty log directory; the person's state lies beside it."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    return folder
+
+
+def listening(port: int) -> bool:
+    """Says whether something answers on the port."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_the_document_s_flags_and_defaults() -> None:
+    """Each flag with the default of the document's table; the log directory is required."""
+    args = vars(cli._parser().parse_args([COMMAND, "--logdir", "x"]))
+    assert args.pop("command") is cli_open._open_tensorboard
+    assert args == {
+        "logdir": Path("x"),
+        "port": 6006,
+        "host": "localhost",
+        "ready_timeout": 60.0,
+        "poll_interval": 0.5,
+        "probe": False,
+        "no_browser": False,
+        "keep_running": False,
+        "shutdown_timeout": 5.0,
+    }
+    with pytest.raises(SystemExit) as stopped:
+        main([COMMAND])
+    assert stopped.value.code == 2
+
+
+def test_an_empty_log_directory_probes_well(
+    logdir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 0, the server is gone, its output lies outside of what it showed, and no browser was opened."""
+    monkeypatch.setattr(webbrowser, "open", lambda url: pytest.fail("opened a browser"))
+    assert main([COMMAND, "--logdir", str(logdir), "--probe", "--port", "0"]) == 0
+    told = re.fullmatch(r"probed   http://localhost:(\d+)/\n", capsys.readouterr().out)
+    assert told and not listening(int(told[1]))
+    assert list(logdir.iterdir()) == []
+    names = [path.name for path in (tmp_path / "state" / "lewm-evidence" / "tensorboard").glob("*/*")]
+    assert sorted(names) == ["tensorboard.stderr.log", "tensorboard.stdout.log"]
+
+
+def test_the_browser_is_opened_once_it_serves(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also after a probe that should keep running; where none is found, the address is told."""
+    opened = []
+
+    def browse(url: str) -> bool:
+        opened.append(url)
+        assert listening(int(url.rstrip("/").rpartition(":")[2]))
+        return False
+
+    monkeypatch.setattr(webbrowser, "open", browse)
+    monkeypatch.setattr(cli_open, "_until_the_end", lambda process: 0)
+    assert main([COMMAND, "--logdir", str(logdir), "--port", "0", "--probe", "--keep-running"]) == 0
+    out = capsys.readouterr().out
+    assert opened and out.startswith(f"probed   {opened[0]}\nserves   {opened[0]}\nlogs ")
+    assert f"no browser was found; open {opened[0]} yourself" in out
+
+
+def test_ctrl_c_ends_it_cleanly(logdir: Path) -> None:
+    """Status 0, nothing on the error output, and the server is gone with its port."""
+    command = [sys.executable, "-m", "lewm_evidence.cli", COMMAND, "--logdir", str(logdir)]
+    command += ["--port", "0", "--no-browser", "--poll-interval", "0.1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stderr
+        line = process.stdout.readline()
+        found = re.fullmatch(r"serves   http://localhost:(\d+)/\n", line)
+        assert found, line + process.stderr.read()
+        assert listening(int(found[1]))
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (0, "")
+    assert not listening(int(found[1]))
+
+
+@pytest.fixture
+def foreign() -> Iterator[int]:
+    """The port of a server that says it were TensorBoard."""
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<title>TensorBoard</title><tb-webapp>")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def test_a_foreign_server_on_the_port_is_no_success(
+    foreign: int, logdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 1, with who holds the port; the foreign server goes on."""
+    assert main([COMMAND, "--logdir", str(logdir), "--probe", "--no-browser", "--port", str(foreign)]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith(f"failed   port {foreign} is held by another process")
+    assert "\nlogs " in out
+    assert listening(foreign)
+
+
+def test_one_that_takes_too_long_has_status_1(logdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The limit is told, and where to read on."""
+    arguments = ["--ready-timeout", "0.05", "--poll-interval", "0.01", "--port", "0", "--no-browser"]
+    assert main([COMMAND, "--logdir", str(logdir), *arguments]) == 1
+    assert re.match(r"failed   TensorBoard does not listen on port \d+ after 0.05 s", capsys.readouterr().out)
+
+
+def test_one_that_ends_is_not_waited_for(
+    logdir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A broken TensorBoard is told at once, with its last words."""
+    fake = tmp_path / "fake" / "tensorboard"
+    fake.mkdir(parents=True)
+    (fake / "__init__.py").touch()
+    (fake / "main.py").write_text("raise SystemExit('out of order')")
+    monkeypatch.setenv("PYTHONPATH", os.fspath(fake.parent))
+    assert main([COMMAND, "--logdir", str(logdir), "--port", "0", "--no-browser"]) == 1
+    out = capsys.readouterr().out
+    assert "TensorBoard ended with status 1" in out and "out of order" in out
+
+
+def test_a_page_that_is_not_tensorboard_s_fails_the_probe(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its mark is looked for in what the root serves."""
+    monkeypatch.setattr("lewm_evidence.probe.tensorboard.Server.get", lambda *_, **__: b"hello")
+    monkeypatch.setattr(cli_open, "_wait", lambda *_: None)
+    assert main([COMMAND, "--logdir", str(logdir), "--port", "0", "--probe"]) == 1
+    assert "is not TensorBoard's" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--logdir", "no-such-folder"], "--logdir no-such-folder is not a folder"),
+        (["--ready-timeout", "0"], "--ready-timeout 0 is not a positive number"),
+        (["--poll-interval", "-1"], "--poll-interval -1 is not a positive number"),
+        (["--shutdown-timeout", "nan"], "--shutdown-timeout nan is not a positive number"),
+        (["--port", "65536"], "--port 65536 is not in 0..65535"),
+        (["--host", "0.0.0.0"], "--host 0.0.0.0 is not this machine alone"),
+    ],
+)
+def test_bad_input_has_status_2(
+    arguments: list[str], sentence: str, logdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is started, and the flag is named."""
+    assert main([COMMAND, "--logdir", str(logdir), *arguments]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_launch_that_fails_has_status_2(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As when Python itself cannot be started."""
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    assert main([COMMAND, "--logdir", str(logdir), "--port", "0"]) == 2
+    assert "/no/such/python" in capsys.readouterr().err
