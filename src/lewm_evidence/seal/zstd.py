@@ -15,7 +15,8 @@ from lewm_evidence.errors import BundleError, RefusedError
 from lewm_evidence.seal.tree import BLOCK, open_plain
 
 MAGIC = b"\x28\xb5\x2f\xfd"
-# On records, pictures and float tensors higher levels take longer and save next to nothing, see `bench/`.
+# Measured: level 3 makes a small bundle of records and pages 5 % smaller and one of tensors and pictures not at all,
+# for which it takes nearly twice as long.
 LEVEL = 1
 # 8 MiB, what every decoder supports (RFC 8878, section 3.1.1.1.2); the writer stays far below.
 _WINDOW_LOG = 23
