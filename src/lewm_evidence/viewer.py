@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from subprocess import Popen
+from urllib.parse import quote
 
 from lewm_evidence.errors import ProbeError
 from lewm_evidence.probe.process import child, last_lines, listens
@@ -37,6 +38,11 @@ def free_port() -> int:
 def proxy(port: int) -> str:
     """Returns the address under which Rerun's server at `port` takes and gives recordings."""
     return f"rerun+http://{HOST}:{port}/proxy"
+
+
+def page(page_port: int, port: int) -> str:
+    """Returns the address of the web viewer at `page_port` that shows what the server at `port` gives."""
+    return f"http://{HOST}:{page_port}/?url={quote(proxy(port), safe='')}"
 
 
 @contextmanager

@@ -1,0 +1,144 @@
+"""`lewm-evidence demo-rerun` and `open-rerun`. Only argparse is imported up here."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lewm_evidence.rerun import RerunSession
+
+DEFAULT_PATH = Path(".worldforge/rerun/worldforge-rerun-showcase.rrd")
+_EXIT_CODES = "exit status: 0 done, 2 could not run (with the reason), 130 stopped by Ctrl-C"
+
+
+def add_rerun_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Adds the commands `demo-rerun` and `open-rerun`."""
+    demo = _command(
+        commands,
+        "demo-rerun",
+        "record events, worlds, a plan and a benchmark with Rerun",
+        "demo-rerun\nlewm-evidence demo-rerun --spawn\n"
+        "  lewm-evidence demo-rerun --connect-url rerun+http://127.0.0.1:9876/proxy\n"
+        "  lewm-evidence demo-rerun --serve-grpc-port 9876",
+    )
+    demo.set_defaults(command=_demo)
+    place = demo.add_mutually_exclusive_group()
+    place.add_argument("--spawn", action="store_true", help="show it in a viewer started here, until that is closed")
+    place.add_argument("--connect-url", metavar="URL", help="send it to a running viewer, rerun+http://HOST:PORT/proxy")
+    place.add_argument("--serve-grpc-port", type=int, metavar="PORT", help="serve it on 127.0.0.1 until Ctrl-C")
+    demo.add_argument("--save-path", type=Path, metavar="FILE", help=f"default: {DEFAULT_PATH}, unless shown live")
+    demo.add_argument("--iterations", type=int, default=3, metavar="N", help="repeats of the benchmark (default: 3)")
+    demo.add_argument("--format", choices=("markdown", "json"), default="markdown", help="of the summary")
+    opened = _command(
+        commands,
+        "open-rerun",
+        "show a recording in Rerun's viewer",
+        "open-rerun .worldforge/rerun/worldforge-rerun-showcase.rrd\n"
+        "  lewm-evidence open-rerun runs/render_rerun/0123456789abcdef0123 --web",
+        "Ends with the viewer or by Ctrl-C. Listens on 127.0.0.1 only; the web viewer comes from this machine.\n\n",
+    )
+    opened.set_defaults(command=_open)
+    opened.add_argument("path", type=Path, metavar="PATH", help="a .rrd file, or a folder that holds one")
+    opened.add_argument("--web", action="store_true", help="show it in the browser")
+    opened.add_argument("--web-port", type=int, default=0, metavar="PORT", help="of the page (default: a free one)")
+    opened.add_argument("--port", type=int, default=0, metavar="PORT", help="of the data (default: a free one)")
+    opened.add_argument("--no-browser", action="store_true", help="with --web: serve only, open no browser")
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, about: str, example: str, more: str = ""
+) -> argparse.ArgumentParser:
+    epilog = f"examples:\n  lewm-evidence {example}\n\n{more}{_EXIT_CODES}"
+    formatter = argparse.RawDescriptionHelpFormatter
+    return commands.add_parser(name, help=about, description=about, epilog=epilog, formatter_class=formatter)
+
+
+def _demo(args: argparse.Namespace) -> int:
+    import tempfile
+
+    from lewm_evidence.rerun import RerunRecordingConfig, RerunSession
+
+    live = args.spawn or args.connect_url is not None or args.serve_grpc_port is not None
+    with tempfile.TemporaryDirectory(prefix="lewm-evidence-") as private:
+        # A live recording is written to a file too: only that says how many bytes it takes.
+        path = args.save_path or (Path(private) / "demo.rrd" if live else DEFAULT_PATH)
+        config = RerunRecordingConfig(
+            save_path=None if live else path,
+            copy_path=path if live else None,
+            spawn=args.spawn,
+            connect_url=args.connect_url,
+            serve_grpc_port=args.serve_grpc_port,
+        )
+        with RerunSession(config) as session:
+            _record(session, args, path, live)
+            if args.spawn or args.serve_grpc_port is not None:
+                session.wait()
+    return 0
+
+
+def _record(session: "RerunSession", args: argparse.Namespace, path: Path, live: bool) -> None:
+    from lewm_evidence.rerun_demo import record
+
+    summary = record(session, args.iterations)
+    session.flush()
+    if not live:
+        session.close()
+    shown = str(args.save_path) if args.save_path else None
+    where = {"save_path": shown if live else str(path), "spawn": args.spawn, "connect_url": args.connect_url}
+    summary["rerun"] = where | {"server_uri": session.server_uri, "recording_size_bytes": path.stat().st_size}
+    print(json.dumps(summary, sort_keys=True) if args.format == "json" else _markdown(summary), flush=True)
+
+
+def _markdown(summary: dict[str, Any]) -> str:
+    told, plan = summary["rerun"], summary["plan"]
+    (result,) = summary["benchmark"]["results"]
+    rows = {
+        "recording": told["save_path"],
+        "server": told["server_uri"] or told["connect_url"],
+        "viewer": "started here" if told["spawn"] else None,
+        "bytes": f"{told['recording_size_bytes']:,}",
+        "events": summary["events"],
+        "world": summary["world"],
+        "plan": f"{plan['action_count']} action blocks by {plan['planner']}, cost {plan['cost']:.4g}",
+        "benchmark": f"{result['operation']} {result['p50_latency_ms']:.1f} ms (median of {result['iterations']})",
+    }
+    lines = [f"| {name} | {value} |" for name, value in rows.items() if value is not None]
+    hint = [f"\nopen it: lewm-evidence open-rerun {told['save_path']}"] if told["save_path"] else []
+    return "\n".join(["| | |", "|---|---|", *lines, *hint])
+
+
+def _open(args: argparse.Namespace) -> int:
+    from lewm_evidence import viewer
+
+    path = _recording(args.path)
+    port = args.port or viewer.free_port()
+    if not args.web:
+        with viewer.running([path.resolve(), "--port", str(port)]) as process:
+            status = process.wait()
+        if status:
+            print("lewm-evidence: the viewer could not be shown; is there a display? --web needs none", file=sys.stderr)
+        return 2 if status else 0
+    page = args.web_port or viewer.free_port()
+    ports = ["--port", str(port), "--web-viewer-port", str(page)]
+    with viewer.running([path.resolve(), "--serve-web", *ports], [port, page]) as process:
+        address = viewer.page(page, port)
+        print(f"{address}\nCtrl-C ends it", flush=True)
+        if not args.no_browser:
+            import webbrowser
+
+            webbrowser.open(address)
+        return 2 if process.wait() else 0
+
+
+def _recording(path: Path) -> Path:
+    from lewm_evidence.errors import InputError
+
+    found = sorted(path.rglob("*.rrd")) if path.is_dir() else [path]
+    if len(found) != 1:
+        raise InputError(f"{path} holds {len(found)} recordings (*.rrd); name one")
+    with found[0].open("rb") as file:
+        if file.read(3) != b"RRF":
+            raise InputError(f"{found[0]} is not a Rerun recording")
+    return found[0]
