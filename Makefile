@@ -10,7 +10,7 @@ CORES ?= 4
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup evidence test test-slow validator bench check format generated lock clean
+.PHONY: help setup evidence test test-slow test-components validator bench check format generated lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -27,7 +27,11 @@ test: $(READY) ## Run the tests that need no extra component
 	@$(BIN)/pytest -n logical --dist loadfile -m "not slow and not slurm and not browser and not nix and not workers and not gpu"
 
 test-slow: $(READY) ## Run the slow tests (minutes of CPU)
-	@$(BIN)/pytest -m slow
+	@$(BIN)/pytest -m "slow and not slurm and not browser and not nix and not workers and not gpu"
+
+test-components: $(READY) ## Install Chromium and a Vulkan driver (Debian, root) and run the tests that need them
+	@scripts/components
+	@$(BIN)/pytest -m browser
 
 bench: $(READY) ## Measure hashing and archiving on 1 GB (results in bench/results/)
 	@$(BIN)/python bench/seal.py
