@@ -4,6 +4,7 @@ import json
 import logging
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
@@ -420,3 +423,29 @@ def test_default_run_names_are_folders() -> None:
     """A prefix and the time, nothing a path could trip over."""
     assert bridge.default_run_name("my run/1").startswith("my_run_1-2")
     assert bridge.default_run_name().endswith("Z")
+
+
+@given(
+    calls=st.lists(
+        st.tuples(
+            st.sampled_from(["a", "b", "a b", "b/c"]),
+            st.floats(width=32),
+            st.none() | st.integers(min_value=0, max_value=9),
+        ),
+        max_size=20,
+    )
+)
+@settings(max_examples=30, deadline=None)
+def test_no_value_is_lost_whatever_the_order(calls: list[tuple[str, float, int | None]]) -> None:
+    """Every number of every call is read back as float32 in its order, and the steps of each series go up."""
+    with tempfile.TemporaryDirectory() as folder:
+        with bridge.create_tensorboard_inspector(log_dir=folder) as inspector:
+            for name, value, step in calls:
+                inspector.log_scalar(name, value, step=step)
+        found = read(Path(folder)) if calls else {}
+    for points in found.values():
+        steps = [step for step, _ in points]
+        assert steps == sorted(set(steps))
+    read_back = sorted((tag.partition("#")[0], np.float32(v).tobytes()) for tag, p in found.items() for _, v in p)
+    tags = {"a b": "a_b"}
+    assert read_back == sorted((tags.get(name, name), np.float32(value).tobytes()) for name, value, _ in calls)
