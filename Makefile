@@ -33,8 +33,9 @@ test-components: $(READY) ## Install Chromium and a Vulkan driver (Debian, root)
 	@scripts/components
 	@$(BIN)/pytest -m browser
 
-bench: $(READY) ## Measure hashing and archiving on 1 GB (results in bench/results/)
+bench: $(READY) ## Measure hashing, archiving, event files and recordings (results in bench/results/)
 	@$(BIN)/python bench/seal.py
+	@$(BIN)/python bench/viewers.py
 
 validator: ## Make .venv-validate with rocrate-validator, which slow tests use when it is there
 	@$(PYTHON) -m venv .venv-validate

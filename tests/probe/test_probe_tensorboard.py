@@ -73,15 +73,15 @@ def test_names_what_was_dropped(
 ) -> None:
     """A renderer that drops a tag, or one point of a tag, is found out with run and tag in the message."""
     left = {tag: keep}
-    add = EventWriter._add
+    write = getattr(EventWriter, kind)
 
-    def forgetful(self: EventWriter, name: str, kind: str, step: int, value: object) -> None:
+    def forgetful(self: EventWriter, name: str, *content: object) -> None:
         if name in left:
             left[name] -= 1
         if left.get(name, 0) >= 0:
-            add(self, name, kind, step, value)
+            write(self, name, *content)
 
-    monkeypatch.setattr(EventWriter, "_add", forgetful)
+    monkeypatch.setattr(EventWriter, kind, forgetful)
     runs = {"showcase": examples["showcase"]}
     render(runs.values(), tmp_path / "views")
     with pytest.raises(ProbeError, match=message):
