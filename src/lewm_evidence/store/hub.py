@@ -24,12 +24,13 @@ class Hub:
     """The repository of `hf://owner/name`, or of `hf://datasets/owner/name`; it must be there."""
 
     def __init__(self, where: str) -> None:
-        self.where = where.rstrip("/")
-        kind, _, repo = self.where.removeprefix("hf://").rpartition("datasets/")
+        place = where.removeprefix("hf://").strip("/")
+        self.where = f"hf://{place}"
+        kind, _, repo = place.rpartition("datasets/")
         if kind or repo.count("/") != 1 or not all(repo.split("/")):
             raise BundleError(f"{where!r} names no repository; give hf://owner/name or hf://datasets/owner/name")
         self._repo = repo
-        self._type = "dataset" if self.where.startswith("hf://datasets/") else "model"
+        self._type = "dataset" if place.startswith("datasets/") else "model"
         # The token from the environment only, never one that some login left in a file.
         self._api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, token=os.environ.get("HF_TOKEN") or False)
 

@@ -16,8 +16,9 @@ class S3:
     """The bucket and prefix of `s3://bucket/prefix`."""
 
     def __init__(self, where: str) -> None:
-        self.where = where.rstrip("/")
-        self._bucket, _, prefix = self.where.removeprefix("s3://").partition("/")
+        place = where.removeprefix("s3://").strip("/")
+        self.where = f"s3://{place}"
+        self._bucket, _, prefix = place.partition("/")
         self._prefix = f"{prefix}/" if prefix else ""
         if not self._bucket:
             raise BundleError(f"{where!r} names no bucket; give s3://bucket or s3://bucket/prefix")
