@@ -192,3 +192,12 @@ def test_a_launch_that_fails_has_status_2(
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     assert main([COMMAND, "--logdir", str(logdir), "--port", "0"]) == 2
     assert "/no/such/python" in capsys.readouterr().err
+
+
+def test_a_missing_tensorboard_has_status_2(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A reviewer's installation has none; what to install is told."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main([COMMAND, "--logdir", str(logdir)]) == 2
+    assert "install lewm-evidence[pipeline] or tensorboard>=2.21" in capsys.readouterr().err

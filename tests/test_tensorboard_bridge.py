@@ -291,7 +291,9 @@ def test_relative_folders_lie_below_the_project(
     monkeypatch.chdir(inside)
     config = bridge.TensorBoardLogConfig(log_dir=".worldforge/tensorboard", run_name="r")
     root = tmp_path / "project" if mark else inside
-    assert config.resolved_log_dir == root / ".worldforge/tensorboard/r"
+    session = bridge.TensorBoardSession(config)
+    monkeypatch.chdir(tmp_path)
+    assert session.log_dir == root / ".worldforge/tensorboard/r"
     assert (config.flush_secs, config.max_queue) == (30, 10)
 
 

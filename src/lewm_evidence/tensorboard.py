@@ -131,8 +131,7 @@ class _Foreign:
         self._writer.close()
 
 
-def _open_writer(config: TensorBoardLogConfig, sdk: Callable[..., Any] | None) -> _Writer | None:
-    folder = config.resolved_log_dir
+def _open_writer(folder: Path, config: TensorBoardLogConfig, sdk: Callable[..., Any] | None) -> _Writer | None:
     if sdk is None:
         try:
             native = import_module("lewm_evidence.render.live_tensorboard")
@@ -172,10 +171,16 @@ class TensorBoardSession:
         config: where and how to write.
         sdk: makes a writer with `add_scalar`, `add_histogram`, `add_text`, `flush` and `close` from the keywords
             of torch's SummaryWriter, in place of the one that is found.
+
+    Attributes:
+        config: as given.
+        log_dir: the folder of this run's event files, found when the session is made.
+        events_written: whether anything was logged.
     """
 
     def __init__(self, config: TensorBoardLogConfig, sdk: Callable[..., Any] | None = None) -> None:
         self.config = config
+        self.log_dir = config.resolved_log_dir
         self.sdk = sdk
         self.events_written = False
         self._lock = RLock()
@@ -183,16 +188,11 @@ class TensorBoardSession:
         self._missing = not config.write_to_disk
         self._last_step: dict[str, int] = {}
 
-    @property
-    def log_dir(self) -> Path:
-        """The folder of this run's event files."""
-        return self.config.resolved_log_dir
-
     def start(self) -> Self:
         """Opens the writer: `tensorboard`, else `torch.utils.tensorboard` if torch is loaded, else `tensorboardX`."""
         with self._lock:
             if self._writer is None and not self._missing:
-                self._writer = _open_writer(self.config, self.sdk)
+                self._writer = _open_writer(self.log_dir, self.config, self.sdk)
                 if self._writer is None:
                     self._missing = True
                     _LOG.warning(_NO_SDK)
