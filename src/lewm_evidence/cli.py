@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from lewm_evidence import __version__
 from lewm_evidence.cli_open import add_open_commands
+from lewm_evidence.cli_render import add_render_command
 from lewm_evidence.cli_rerun import add_rerun_commands
 from lewm_evidence.cli_store import add_store_commands, in_store
 from lewm_evidence.errors import BundleError, EvidenceError, RefusedError
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     add_store_commands(commands)
     add_open_commands(commands)
     add_rerun_commands(commands)
+    add_render_command(commands)
     _add_run_commands(commands)
     _add_pin_command(commands)
     _command(

@@ -1,0 +1,85 @@
+"""`lewm-evidence render`: a WorldForge showcase summary as TensorBoard and Rerun artifacts. Only argparse up here."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_render_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Adds the command `render`."""
+    about = "render the summary of a WorldForge showcase for TensorBoard and Rerun"
+    parser = commands.add_parser(
+        "render",
+        help=about,
+        description=about,
+        epilog="examples:\n"
+        "  lewm-evidence render --summary real-run.json --tensorboard logs --rerun real-run.rrd\n"
+        "  lewm-evidence render --summary real-run.json --rerun real-run.rrd\n\n"
+        "Secrets are taken out before anything is written.\n"
+        "exit status: 0 written, 2 could not run (with the reason), 130 stopped by Ctrl-C",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--summary", type=Path, required=True, metavar="FILE", help="JSON that the showcase wrote")
+    parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="a log directory without event files")
+    parser.add_argument("--rerun", type=Path, metavar="FILE", help="a recording, replaced if it exists")
+    parser.set_defaults(command=_render)
+
+
+def _render(args: argparse.Namespace) -> int:
+    from lewm_evidence.errors import InputError
+
+    if args.tensorboard is None and args.rerun is None:
+        raise InputError("render needs --tensorboard DIR, --rerun FILE or both: where shall it write?")
+    summary = _read(args.summary)
+    if args.tensorboard is not None:
+        print(f"wrote {_to_tensorboard(summary, args.tensorboard.absolute())}")
+    if args.rerun is not None:
+        print(f"wrote {_to_rerun(summary, args.rerun.absolute())}")
+    return 0
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import json
+
+    from lewm_evidence.errors import InputError
+
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON: {error}; give the summary that the showcase wrote") from error
+    if not isinstance(summary, dict) or not {"score_result", "metrics", "provider_events"} & summary.keys():
+        raise InputError(f"{path} is not the summary of a showcase: it has no score_result, metrics or provider_events")
+    return summary
+
+
+def _to_tensorboard(summary: dict[str, Any], folder: Path) -> str:
+    from lewm_evidence.errors import InputError, StageError
+    from lewm_evidence.tensorboard import create_tensorboard_inspector
+
+    if next(folder.glob("*tfevents*"), None):
+        raise InputError(f"{folder} holds event files already, and TensorBoard would mix them; name another folder")
+    with create_tensorboard_inspector(log_dir=folder) as inspector:
+        inspector.log_robotics_showcase_summary(summary)
+        if not inspector.session.events_written:
+            raise StageError("TensorBoard is not installed, nothing was written; install lewm-evidence[pipeline]")
+    return f"{folder} ({_size(folder.glob('*tfevents*'))}); look at it with `lewm-evidence open-tensorboard`"
+
+
+def _to_rerun(summary: dict[str, Any], path: Path) -> str:
+    from lewm_evidence.canonical import canonical_json, sha256_bytes
+    from lewm_evidence.events import clean
+    from lewm_evidence.rerun import RerunArtifactLogger, RerunEventSink, RerunRecordingConfig, RerunSession
+
+    name = sha256_bytes(canonical_json(clean(summary)))[:20]
+    with RerunSession(RerunRecordingConfig(save_path=path, recording_id=name)) as session:
+        artifacts, sink = RerunArtifactLogger(session), RerunEventSink(session)
+        artifacts.log_robotics_showcase_summary(summary)
+        if isinstance(summary.get("plan"), dict):
+            artifacts.log_plan(summary["plan"])
+        for event in summary.get("provider_events") or ():
+            sink(event)
+    return f"{path} ({_size([path])}); look at it with `lewm-evidence open-rerun`"
+
+
+def _size(files: Any) -> str:
+    return f"{sum(file.stat().st_size for file in files):,} bytes"
