@@ -183,7 +183,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, text in (extra or {}).items():
             self.send_header(name, text)
         self.end_headers()
-        self.wfile.write(data)
+        if self.command != "HEAD":
+            self.wfile.write(data)
 
 
 def _mode(file: dict[str, Any]) -> dict[str, Any]:
