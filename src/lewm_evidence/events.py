@@ -140,7 +140,7 @@ def clean(value: Any) -> Any:
 
 
 def _clean_keyed(key: str, value: Any) -> Any:
-    if isinstance(value, bool) or value is None or value == "":
+    if isinstance(value, bool) or value is None or (isinstance(value, str) and not value):
         return value
     secret = names_secret(key) or (_names_token(key) and isinstance(value, str) and _is_secret(key, value))
     return REDACTED if secret else clean(value)
