@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 import example_runs
 import stage_runs
@@ -204,22 +206,25 @@ def test_missing_record_is_named(tmp_path: Path) -> None:
 def test_screenshots_are_shown_or_explained(tmp_path: Path) -> None:
     """The page shows the picture of a probe that took one, and the reason of one that did not; the result is equal."""
 
-    def probe(note: dict[str, str], picture: bytes = b"") -> Callable[[Run], None]:
+    note = PngInfo()
+    note.add_text("Software", "Viewer 1")
+    Image.new("RGB", (8, 6), "green").save(tmp_path / "shot.png", pnginfo=note)
+    picture = (tmp_path / "shot.png").read_bytes()
+    reason = canonical_json({"status": "skipped", "reason": "there is no driver"})
+
+    def probe(name: str, content: bytes) -> Callable[[Run], None]:
         def write(out: Run) -> None:
             out.event("probe/rerun", entities=9)
             (out.path / "views").mkdir()
-            (out.path / "views" / "screenshot.json").write_bytes(canonical_json(note))
-            if picture:
-                (out.path / "views" / "screenshot.png").write_bytes(picture)
+            (out.path / "views" / name).write_bytes(content)
 
         return write
 
-    taken = probe({"status": "taken", "reason": "", "viewer": "Viewer 1"}, b"a picture")
-    skipped = probe({"status": "skipped", "reason": "there is no driver", "viewer": ""})
-    with_picture = make(tmp_path / "a", build(tmp_path / "a", probe_rerun=taken))
-    without = make(tmp_path / "b", build(tmp_path / "b", probe_rerun=skipped))
-    assert base64.b64encode(b"a picture").decode() in with_picture[0]
-    assert "Viewer 1" in with_picture[0]
+    taken = build(tmp_path / "a", probe_rerun=probe("screenshot.png", picture))
+    skipped = build(tmp_path / "b", probe_rerun=probe("screenshot.json", reason))
+    with_picture, without = make(tmp_path / "a", taken), make(tmp_path / "b", skipped)
+    assert base64.b64encode(picture).decode() in with_picture[0]
+    assert "drawn by Viewer 1" in with_picture[0]
     assert "No screenshot of Rerun, skipped: there is no driver." in without[0]
     assert with_picture[1] == without[1]
     read(with_picture[0])

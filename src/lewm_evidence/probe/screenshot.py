@@ -1,7 +1,8 @@
 """Screenshots of the real viewers, for people: they never change what a probe finds.
 
 A picture depends on the machine, and so does whether there is one. It is therefore a view, `views/screenshot.png`,
-with `views/screenshot.json` beside it saying `status` (`taken`, `skipped` or `failed`), `reason` and `viewer`.
+which names in its metadata (`Software`) what drew it. Where there is none, `views/screenshot.json` says `status`
+(`skipped` or `failed`) and `reason`: one file either way, for the number of files of a bundle is a result.
 """
 
 import io
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from lewm_evidence.canonical import canonical_json, write_atomic
 from lewm_evidence.errors import ProbeError
@@ -46,21 +48,29 @@ def keep(out: Run, shoot: Callable[[], Shot]) -> None:
         shoot: makes the picture; raises `NotHereError` to skip and `ProbeError` when it failed.
     """
     start = time.perf_counter()
-    note = {"status": "taken", "reason": "", "viewer": ""}
     try:
         if os.environ.get(SWITCH, "").lower() in ("0", "off", "no", "false"):
             raise NotHereError(f"{SWITCH} is off")
         shot = shoot()
         check_not_blank(shot.png)
-        note["viewer"] = shot.viewer
-        write_atomic(out.path / "views" / "screenshot.png", shot.png)
-        out.timing("probe/screenshot", time.perf_counter() - start)
-    except NotHereError as error:
-        note |= {"status": "skipped", "reason": str(error)}
     except ProbeError as error:
-        note |= {"status": "failed", "reason": str(error)}
-    write_atomic(out.path / "views" / "screenshot.json", canonical_json(note))
-    say(f"screenshot {note['status']}{': ' * bool(note['reason'])}{note['reason']}")
+        status = "skipped" if isinstance(error, NotHereError) else "failed"
+        write_atomic(out.path / "views" / "screenshot.json", canonical_json({"status": status, "reason": str(error)}))
+        say(f"screenshot {status}: {error}")
+    else:
+        write_atomic(out.path / "views" / "screenshot.png", _signed(shot))
+        out.timing("probe/screenshot", time.perf_counter() - start)
+        say(f"screenshot taken by {shot.viewer}")
+
+
+def _signed(shot: Shot) -> bytes:
+    """Returns the picture with what drew it in its metadata."""
+    note = PngInfo()
+    note.add_text("Software", shot.viewer)
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(shot.png)) as picture:
+        picture.convert("RGB").save(buffer, "PNG", pnginfo=note)
+    return buffer.getvalue()
 
 
 def check_not_blank(png: bytes) -> None:

@@ -193,14 +193,15 @@ def _images(showcase: FinishedRun, geometry: Mapping[str, Any]) -> Row:
 
 
 def _screenshots(runs: Runs) -> list[Row]:
-    """Returns a row per probe that tells of its screenshot: the picture, or why there is none."""
-    rows = []
+    """Returns a row per probe: its screenshot and what drew it, or why there is none."""
+    rows: list[Row] = []
     for role, run in runs.items():
-        folder = run.path / "views"
-        if role.startswith("probe_") and (folder / "screenshot.json").exists():
-            note = json.loads((folder / "screenshot.json").read_bytes())
-            uri = pictures.picture_uri(folder / "screenshot.png") if note["status"] == "taken" else None
-            rows.append({"name": role.removeprefix("probe_"), "uri": uri, **note})
+        picture, note = (run.path / "views" / f"screenshot.{kind}" for kind in ("png", "json"))
+        if role.startswith("probe_") and picture.exists():
+            drawn = pictures.drawn_by(picture)
+            rows.append({"name": role.removeprefix("probe_"), "uri": pictures.picture_uri(picture), "viewer": drawn})
+        elif role.startswith("probe_") and note.exists():
+            rows.append({"name": role.removeprefix("probe_"), "uri": None, **json.loads(note.read_bytes())})
     return rows
 
 

@@ -26,6 +26,12 @@ def picture_uri(path: Path) -> str:
     return data_uri(path.read_bytes())
 
 
+def drawn_by(path: Path) -> str:
+    """Returns what the PNG file at `path` says it was drawn by."""
+    with Image.open(path) as picture:
+        return str(picture.info.get("Software", "the viewer"))
+
+
 def animation_uri(frames: Sequence[Path], geometry: Mapping[str, NDArray[Any]]) -> str:
     """Returns the frames as an endless animated PNG in real time, the goal's outline drawn over each.
 

@@ -6,7 +6,8 @@ Records one event `probe/rerun/check` per entity and kind, with fields `entity`,
 `probe/rerun` with the totals `entities` and `points`, the `digest` and the `version` of Rerun. Timings
 `probe/verify`, `probe/read` and `probe/screenshot`. The program's output goes to `logs/`.
 
-The view `views/screenshot.png` is what the real viewer shows, `views/screenshot.json` says whether it could be taken.
+The view `views/screenshot.png` is what the real viewer shows; where it could not be taken,
+`views/screenshot.json` says why.
 """
 
 import json

@@ -7,8 +7,8 @@ Records one event `probe/tensorboard/check` per TensorBoard run and tag, with fi
 of TensorBoard. Timings `probe/startup`, `probe/queries` and `probe/screenshot`. The server's output goes to
 `logs/tensorboard.log`.
 
-The view `views/screenshot.png` is the page as Chromium draws it, `views/screenshot.json` says whether it could be
-taken.
+The view `views/screenshot.png` is the page as Chromium draws it; where it could not be taken,
+`views/screenshot.json` says why.
 """
 
 import time
