@@ -268,7 +268,7 @@ def _reach(url: str) -> None:
 
 def segment(name: object, fallback: str = "item") -> str:
     """Returns `name` as one part of an entity path: letters, digits, `_`, `.` and `-`."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "_", str(name)).strip("._-") or fallback
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", "" if name is None else str(name)).strip("._-") or fallback
 
 
 def _path(*parts: object) -> str:
@@ -469,8 +469,9 @@ class RerunArtifactLogger:
                 a list of mappings, or a mapping of them by operation. Their numbers are the metrics.
         """
         held = _held(report, "a benchmark report")
+        results = list(_results(held))
         _Writer(self._session, f"{self._prefix}/benchmarks").json("report", held)
-        for result in _results(held):
+        for result in results:
             with self._lock:
                 index, self._results = self._results, self._results + 1
             names = [segment(result.get(name), fallback) for name, fallback in _RESULT_NAMES]
