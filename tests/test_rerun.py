@@ -452,6 +452,21 @@ def test_a_recording_opens_in_the_browser(tmp_path: Path, session: RerunSession)
         socket.create_connection(("127.0.0.1", page), timeout=1)
 
 
+@pytest.mark.parametrize(("ends_with", "status"), [(0, 0), (1, 2)])
+def test_a_recording_opens_in_the_native_viewer(
+    tmp_path: Path, session: RerunSession, monkeypatch: pytest.MonkeyPatch, ends_with: int, status: int
+) -> None:
+    """open-rerun hands the file to the viewer, bound to loopback, and ends with it; a stand-in needs no window."""
+    RerunArtifactLogger(session).log_json("x", {})
+    session.close()
+    stand_in, told = tmp_path / "rerun", tmp_path / "told"
+    stand_in.write_text(f'#!/bin/sh\necho "$@" > {told}\nexit {ends_with}\n')
+    stand_in.chmod(0o755)
+    monkeypatch.setattr(viewer, "program", lambda: stand_in)
+    assert main(["open-rerun", str(session.config.save_path)]) == status
+    assert told.read_text().split()[:3] == ["--bind", "127.0.0.1", str(session.config.save_path)]
+
+
 def test_what_is_no_recording_is_not_opened(tmp_path: Path) -> None:
     """A folder without one, a file of another kind and a missing file are named."""
     (tmp_path / "text.rrd.txt").write_text("hello")
