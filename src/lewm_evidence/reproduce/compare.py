@@ -301,8 +301,8 @@ def _array(place: str, name: str, a: "NDArray[np.generic]", b: "NDArray[np.gener
         if a.tobytes() != b.tobytes():
             yield Difference(place, "another sign of zero or NaN", "")
         return
-    x, y = a.astype(np.float64), b.astype(np.float64)
-    with np.errstate(invalid="ignore", over="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):  # also a signalling NaN warns when it is converted
+        x, y = a.astype(np.float64), b.astype(np.float64)
         gaps = np.where(equal, 0.0, np.abs(np.nan_to_num(x - y, nan=np.inf, posinf=np.inf, neginf=np.inf)))
     worst = tuple(int(n) for n in np.unravel_index(int(gaps.argmax()), gaps.shape))
     scale = float(np.max(np.abs(np.nan_to_num(x, posinf=0.0, neginf=0.0)))) if name_is_measured(name) else 0.0
