@@ -29,9 +29,9 @@ test: $(READY) ## Run the tests that need no extra component
 test-slow: $(READY) ## Run the slow tests (minutes of CPU)
 	@$(BIN)/pytest -m "slow and not slurm and not browser and not nix and not workers and not gpu"
 
-test-components: $(READY) ## Install Chromium and a Vulkan driver (Debian, root) and run the tests that need them
+test-components: $(READY) ## Run what needs Chromium, a Vulkan driver (installed: Debian, root) or a worker
 	@scripts/components
-	@$(BIN)/pytest -m browser
+	@$(BIN)/pytest -m "browser or workers"
 
 bench: $(READY) ## Measure hashing, archiving, event files and recordings (results in bench/results/)
 	@$(BIN)/python bench/seal.py
