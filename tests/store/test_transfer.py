@@ -8,6 +8,7 @@ import pytest
 
 import hub_uploads
 import s3_server
+import swift_server
 from lewm_evidence.canonical import canonical_json
 from lewm_evidence.errors import BundleError, EvidenceError, RefusedError
 from lewm_evidence.seal.keys import read_allowed_signers, signing_key
@@ -55,6 +56,14 @@ def s3() -> Iterator[dict[str, str]]:
         yield environment
 
 
+@pytest.fixture(scope="module")
+def swift() -> Iterator[dict[str, str]]:
+    """An S3 server that is no mock, with a bucket."""
+    pytest.importorskip("boto3", reason="the extra s3 is not installed")
+    with swift_server.serve() as environment:
+        yield environment
+
+
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[hub_uploads.Uploads]:
     """A hub that takes uploads from the one who has the token."""
@@ -68,7 +77,10 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[hub_uploads.Uploads]:
         yield server
 
 
-@pytest.fixture(params=["folder", "s3", "hub"])
+SWIFT = pytest.param("swift", marks=pytest.mark.workers)
+
+
+@pytest.fixture(params=["folder", "s3", SWIFT, "hub"])
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """An empty place of each kind."""
     if request.param == "folder":
@@ -80,10 +92,16 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             server.files.pop(name) if data is None else server.files.update({name: data})
 
         return Place(f"hf://{REPO}", lambda: sorted(server.files), write)
-    environment: dict[str, str] = request.getfixturevalue("s3")
+    environment: dict[str, str] = request.getfixturevalue(request.param)
+    found_by_boto3(environment, monkeypatch)
+    return in_bucket(tmp_path.name)
+
+
+def found_by_boto3(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gives boto3 an environment, and lets it forget the credentials of the one before."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    return in_bucket(tmp_path.name)
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
 
 
 def in_bucket(prefix: str) -> Place:
@@ -171,6 +189,28 @@ def test_goes_on_where_it_stopped(place: Place, store: Store, other: Store, bund
     assert same(store, other, address)
 
 
+@pytest.mark.parametrize("place", ["s3", SWIFT], indirect=True)
+def test_large_content_goes_in_parts(place: Place, tmp_path: Path) -> None:
+    """A file beyond boto3's limit for one request arrives as one object."""
+    large = tmp_path / "large"
+    large.write_bytes(bytes(range(256)) * 50_000)
+    place.open().put({"blobs/large": large})
+    assert place.open().sizes(["blobs/large", "blobs/none"]) == {"blobs/large": 12_800_000}
+    assert b"".join(place.open().read("blobs/large")) == large.read_bytes()
+
+
+@pytest.mark.parametrize("place", [SWIFT], indirect=True)
+def test_a_wrong_secret(place: Place, store: Store, bundles: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that checks signatures takes nothing, and shows nothing, without the secret."""
+    address = store.add(bundles[0]).address
+    found_by_boto3({"AWS_SECRET_ACCESS_KEY": "another"}, monkeypatch)
+    with pytest.raises(BundleError, match="403"):
+        push(store, address, place.open())
+    with pytest.raises(BundleError, match="SignatureDoesNotMatch"):
+        addresses(place.open())
+    assert place.names() == []
+
+
 def listing(place: Place, address: str, change: Callable[[dict[str, object]], None]) -> None:
     """Changes the list of a bundle's files at a place that is a folder."""
     path = Path(place.where) / "bundles" / f"{address}.json"
@@ -255,8 +295,7 @@ def test_says_why_a_place_cannot_be_used(
 ) -> None:
     """A wrong name, a missing bucket, a server that is not there and an unknown repository each get a sentence."""
     address = store.add(bundles[0]).address
-    for name, value in s3.items():
-        monkeypatch.setenv(name, value)
+    found_by_boto3(s3, monkeypatch)
     for where in ("ftp://host/x", "s3://", "hf://one", "hf://a/b/c"):
         with pytest.raises(EvidenceError, match="give"):
             open_remote(where)
