@@ -1,6 +1,6 @@
 """LeWorldModel: an encoder, a predictor, and a cost that is a distance between latents.
 
-Balestriero et al., arXiv 2603.19312. Letters: N pictures, B batch, S candidates, T time in action blocks,
+LeWorldModel, arXiv 2603.19312. Letters: N pictures, B batch, S candidates, T time in action blocks,
 D size of a latent, A size of an action block, H and W height and width in pixels.
 """
 
