@@ -4,8 +4,9 @@ import difflib
 from pathlib import Path
 
 import pytest
+import yaml
 
-from lewm_evidence.config import Config, load_config, parse_config
+from lewm_evidence.config import Config, parse_config
 from lewm_evidence.errors import ConfigError
 from lewm_evidence.generate import generated
 
@@ -22,7 +23,7 @@ def test_generated_files_are_in_step_with_the_models(name: str) -> None:
 
 def test_the_default_file_says_what_the_models_say() -> None:
     """`config.yaml` repeats the defaults and changes none."""
-    assert load_config(ROOT / "config.yaml") == Config()
+    assert parse_config(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))) == Config()
 
 
 @pytest.mark.parametrize(
@@ -67,14 +68,3 @@ def test_a_hub_checkpoint_needs_config_and_weights_pinned() -> None:
         parse_config({"checkpoint": hub})
     hub["files"]["weights.pt"] = "c" * 64
     assert parse_config({"checkpoint": hub}).checkpoint.source == "hub"
-
-
-@pytest.mark.parametrize(("text", "words"), [(b"a: [1", "is not YAML"), (b"\xff\xfe", "is not YAML")])
-def test_a_file_that_is_not_yaml_is_refused(tmp_path: Path, text: bytes, words: str) -> None:
-    """Broken text gives a sentence with the path, never a traceback of the parser."""
-    path = tmp_path / "bad.yaml"
-    path.write_bytes(text)
-    with pytest.raises(ConfigError, match=words):
-        load_config(path)
-    with pytest.raises(ConfigError, match="cannot be read"):
-        load_config(tmp_path / "missing.yaml")

@@ -3,10 +3,8 @@
 Unknown keys are refused. Each field says what it means, its unit and its range; `config.yaml` repeats it.
 """
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lewm_evidence.errors import ConfigError
@@ -280,17 +278,6 @@ def parse_config(data: Any, where: str = "config") -> Config:
         return Config.model_validate(data)
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(fault, where) for fault in error.errors())) from error
-
-
-def load_config(path: Path) -> Config:
-    """Reads and validates the YAML file at `path`; raises `ConfigError` when it cannot be used."""
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from error
-    return parse_config({} if data is None else data, str(path))
 
 
 def _explain(fault: Any, where: str) -> str:
