@@ -8,9 +8,9 @@ package's own `__init__` does not count either: it holds the version and a table
 import ast
 import ctypes
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
@@ -20,6 +20,8 @@ from lewm_evidence.errors import ConfigError, StageError
 
 PACKAGE = "lewm_evidence"
 _ROOT = Path(__file__).parent
+# The fields in which a statement, an `except` or a `case` holds further statements.
+_BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Closure:
     modules: tuple[tuple[str, str], ...]
     packages: tuple[str, ...]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """sha256 over the names and digests of the modules."""
         return sha256_bytes(canonical_json([list(row) for row in self.modules]))
@@ -69,11 +71,11 @@ def import_closure(module: str, root: Path = _ROOT) -> Closure:
 @cache
 def _read(path: Path, root: Path) -> tuple[str, tuple[str, ...]]:
     text = path.read_bytes()
-    return sha256_bytes(text), tuple(_imports(ast.parse(text), root))
+    return sha256_bytes(text), tuple(_imports(ast.parse(text).body, root))
 
 
-def _imports(tree: ast.AST, root: Path) -> Iterator[str]:
-    for node in ast.iter_child_nodes(tree):
+def _imports(block: Sequence[ast.AST], root: Path) -> Iterator[str]:
+    for node in block:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             continue
         if isinstance(node, ast.Import):
@@ -88,9 +90,12 @@ def _imports(tree: ast.AST, root: Path) -> Iterator[str]:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
             yield from (name for name in names if name.startswith(PACKAGE + ".") and _source(name, root))
         else:
-            yield from _imports(node, root)
+            # Imports are statements, so expressions, most of a tree, need no visit.
+            for inner in _BLOCKS:
+                yield from _imports(getattr(node, inner, ()), root)
 
 
+@cache
 def _source(module: str, root: Path) -> Path | None:
     base = root.joinpath(*module.split(".")[1:])
     for path in (base / "__init__.py", base.with_name(base.name + ".py")):
@@ -110,6 +115,7 @@ def _distributions() -> dict[str, list[str]]:
     return {name: sorted(set(found)) for name, found in metadata.packages_distributions().items()}
 
 
+@cache
 def resolved_versions(packages: tuple[str, ...]) -> dict[str, str]:
     """Returns distribution name to installed version for top-level import names.
 
@@ -122,8 +128,13 @@ def resolved_versions(packages: tuple[str, ...]) -> dict[str, str]:
                 f"package {package!r} is not installed; install lewm-evidence[pipeline] (or run `make setup`)"
             )
         for distribution in _distributions()[package]:
-            versions[distribution] = metadata.version(distribution)
+            versions[distribution] = _version(distribution)
     return versions
+
+
+@cache
+def _version(distribution: str) -> str:
+    return metadata.version(distribution)
 
 
 @cache

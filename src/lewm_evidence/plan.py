@@ -56,14 +56,20 @@ class Planned:
         return canonical_json(self.spec.model_dump()).decode().rstrip("\n")
 
 
-def plan(config: Config, runs: Path = Path("runs")) -> dict[str, Planned]:
-    """Returns every stage by name, inputs before users; `seal` takes in those that evidence needs.
+class Draft:
+    """A plan in the making: runs are added one after another, inputs before users.
 
-    Raises `ConfigError` for a device this installation cannot use and `StageError` for a missing package.
+    Attributes:
+        made: every run so far, by stage.
     """
-    made: dict[str, Planned] = {}
 
-    def add(stage: str, subset: dict[str, Any], **inputs: str) -> None:
+    def __init__(self, config: Config, runs: Path) -> None:
+        self.made: dict[str, Planned] = {}
+        self._device = config.device
+        self._runs = runs
+
+    def add(self, stage: str, subset: dict[str, Any], **inputs: str) -> None:
+        """Adds a run: the part of the configuration it uses, and which stage it knows under which name."""
         closure = import_closure(f"{PACKAGE}.stages.{stage}")
         on_device = stage in _ON_DEVICE
         spec = Spec(
@@ -71,21 +77,32 @@ def plan(config: Config, runs: Path = Path("runs")) -> dict[str, Planned]:
             config=subset,
             code=closure.digest,
             packages=resolved_versions(closure.packages),
-            device=device_class(config.device) if on_device else None,
+            device=device_class(self._device) if on_device else None,
             precision="fp32" if on_device else None,
-            inputs={role: made[name].name for role, name in inputs.items()},
+            inputs={role: self.made[name].name for role, name in inputs.items()},
         )
-        made[stage] = Planned(spec, run_key(spec), runs)
+        self.made[stage] = Planned(spec, run_key(spec), self._runs)
 
-    # Threads change how fast, never what; who signs changes no content.
-    whole = config.model_dump(mode="json", exclude={"threads": True, "seal": {"key"}})
+
+def settings(config: Config) -> dict[str, Any]:
+    """Returns the configuration as keys see it. Threads change how fast, never what; who signs changes no content."""
+    return config.model_dump(mode="json", exclude={"threads": True, "seal": {"key"}})
+
+
+def plan(config: Config, runs: Path = Path("runs")) -> dict[str, Planned]:
+    """Returns every stage by name, inputs before users; `seal` takes in those that evidence needs.
+
+    Raises `ConfigError` for a device this installation cannot use and `StageError` for a missing package.
+    """
+    draft = Draft(config, runs)
+    made, add, whole = draft.made, draft.add, settings(config)
     add("collect", whole["collect"])
     add("train", whole["train"], data="collect")
     checkpoint = "train"
     if config.checkpoint.source != "trained":
         checkpoint = "fetch"
         add("fetch", whole["checkpoint"])
-    if _has_simulator(config):
+    if has_simulator(config):
         _add_episodes(whole, checkpoint, add)
     else:
         scored = {key: whole["evaluate"][key] for key in ("seed", "planner")}
@@ -99,7 +116,8 @@ def plan(config: Config, runs: Path = Path("runs")) -> dict[str, Planned]:
     return made
 
 
-def _has_simulator(config: Config) -> bool:
+def has_simulator(config: Config) -> bool:
+    """Whether the checkpoint's world can be acted in here."""
     return config.checkpoint.source != "hub" or config.checkpoint.world in get_args(WorldName)
 
 
