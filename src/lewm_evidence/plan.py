@@ -60,7 +60,7 @@ class Draft:
     """A plan in the making: runs are added one after another, inputs before users.
 
     Attributes:
-        made: every run so far, by stage.
+        made: every run so far, by name.
     """
 
     def __init__(self, config: Config, runs: Path) -> None:
@@ -68,8 +68,8 @@ class Draft:
         self._device = config.device
         self._runs = runs
 
-    def add(self, stage: str, subset: dict[str, Any], **inputs: str) -> None:
-        """Adds a run: the part of the configuration it uses, and which stage it knows under which name."""
+    def add(self, stage: str, subset: dict[str, Any], *, name: str = "", **inputs: str) -> None:
+        """Adds a run, under its stage's name or `name`: its part of the configuration, and its inputs by role."""
         closure = import_closure(f"{PACKAGE}.stages.{stage}")
         on_device = stage in _ON_DEVICE
         spec = Spec(
@@ -79,9 +79,9 @@ class Draft:
             packages=resolved_versions(closure.packages),
             device=device_class(self._device) if on_device else None,
             precision="fp32" if on_device else None,
-            inputs={role: self.made[name].name for role, name in inputs.items()},
+            inputs={role: self.made[source].name for role, source in inputs.items()},
         )
-        self.made[stage] = Planned(spec, run_key(spec), self._runs)
+        self.made[name or stage] = Planned(spec, run_key(spec), self._runs)
 
 
 def settings(config: Config) -> dict[str, Any]:

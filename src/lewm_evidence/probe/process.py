@@ -29,6 +29,7 @@ def child(
     environment: Mapping[str, str] | None = None,
     errors: Path | None = None,
     grace: float = _GRACE,
+    cwd: Path | None = None,
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Runs `command` in a process group of its own and ends the whole group on the way out.
 
@@ -40,6 +41,7 @@ def child(
         environment: variables added to those of this process.
         errors: file that takes the child's error output; `log` does when left out.
         grace: seconds the child has to end by itself, before it is killed.
+        cwd: its working directory; this process's when left out.
 
     Raises:
         ProbeError: when the program cannot be started.
@@ -56,6 +58,7 @@ def child(
             stderr=error_output,
             env=os.environ | dict(environment or {}),
             start_new_session=True,
+            cwd=cwd,
         )
     try:
         yield process

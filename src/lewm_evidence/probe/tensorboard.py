@@ -161,14 +161,14 @@ def expected(runs: Iterable[FinishedRun]) -> Content:
     """
     content: Content = defaultdict(list)
     for run in runs:
-        stage = run.manifest.stage
+        label = run.label
         for record in run.records():
             row = _expected_point(run, record)
             if row:
                 kind, tag, value = row
-                content[Key(f"results/{stage}", kind, tag)].append((record.step, value))
+                content[Key(f"results/{label}", kind, tag)].append((record.step, value))
         for timing in run.timings():
-            key = Key(f"timing/{stage}", "scalar", f"timing/{timing.tag}")
+            key = Key(f"timing/{label}", "scalar", f"timing/{timing.tag}")
             content[key].append((timing.step, _float32(timing.value)))
     return {key: sorted(points, key=lambda point: point[0]) for key, points in content.items()}
 

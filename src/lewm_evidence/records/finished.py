@@ -25,8 +25,9 @@ class FinishedRun:
         path: the run directory, `<runs>/<stage>/<key>`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, label: str | None = None) -> None:
         self.path = path
+        self._label = label
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -42,6 +43,11 @@ class FinishedRun:
     def name(self) -> str:
         """`<stage>/<key>`, as other runs name this one."""
         return f"{self.path.parent.name}/{self.path.name}"
+
+    @property
+    def label(self) -> str:
+        """What views call this run: the name under which it was given, else its stage."""
+        return self._label or self.manifest.stage
 
     def records(self, kind: str | None = None) -> "Iterator[Record]":
         """Yields the records in the order written, of one `kind` if given."""

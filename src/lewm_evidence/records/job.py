@@ -42,7 +42,7 @@ def main(stage: Callable[[Run], None], *, resumable: bool = False) -> NoReturn:
     signal.signal(signal.SIGTERM, _stop)
     try:
         spec = _read_spec(args.spec)
-        _execute(stage, Run(args.runs, spec), args.threads, resumable)
+        _execute(stage, Run(args.runs, spec, args.threads), resumable)
     except ValidationError as error:
         parser.error(f"--spec is not a spec: {error}")
     except EvidenceError as error:
@@ -63,20 +63,20 @@ def _stop(number: int, frame: object) -> NoReturn:
     sys.exit(128 + number)
 
 
-def _execute(stage: Callable[[Run], None], run: Run, threads: int, resumable: bool) -> None:
+def _execute(stage: Callable[[Run], None], run: Run, resumable: bool) -> None:
     with _locked(run.path):
         if (run.path / MANIFEST).exists():
             say(f"{run.spec.stage}/{run.key} is already complete")
             return
         if not resumable:
             _clear(run.path)
-        _set_threads(threads)
+        _set_threads(run.threads)
         start = time.perf_counter()
         with closing(run):
             stage(run)
             run.timing("stage/wall_time", time.perf_counter() - start)
             run.timing("stage/peak_memory", _peak_memory(), unit="bytes")
-            manifest = run.finish(environment(run.spec, threads))
+            manifest = run.finish(environment(run.spec, run.threads))
     say(f"{run.spec.stage}/{run.key} done, result {manifest.result_digest[:12]}")
 
 

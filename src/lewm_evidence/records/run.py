@@ -46,10 +46,12 @@ class Run:
     Attributes:
         path: the run directory.
         spec: what the run was asked to do.
+        threads: how many a child process of the stage may use.
     """
 
-    def __init__(self, runs: Path, spec: Spec) -> None:
+    def __init__(self, runs: Path, spec: Spec, threads: int = 1) -> None:
         self.spec = spec
+        self.threads = threads
         self.key = run_key(spec)
         self.path = runs / spec.stage / self.key
         self._runs = runs
@@ -65,7 +67,7 @@ class Run:
     def input(self, name: str) -> FinishedRun:
         """Returns the finished run that this run knows as `name`."""
         try:
-            return FinishedRun(self._runs / self.spec.inputs[name])
+            return FinishedRun(self._runs / self.spec.inputs[name], name)
         except KeyError:
             raise StageError(f"{self.spec.stage} has no input {name!r}; it has {sorted(self.spec.inputs)}") from None
 

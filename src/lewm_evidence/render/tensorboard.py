@@ -209,9 +209,9 @@ def _strings(values: list[bytes], scalar: bool = False) -> Any:
 
 
 def render(runs: Iterable[FinishedRun], logdir: Path) -> list[Series]:
-    """Writes the log directory for finished runs of different stages and returns what it must show.
+    """Writes the log directory for finished runs and returns what it must show.
 
-    Results go to the TensorBoard run `results/<stage>`, measurements of the machine to `timing/<stage>`, with
+    Results go to the TensorBoard run `results/<label>`, measurements of the machine to `timing/<label>`, with
     `timing/` before their tags: TensorBoard sorts by tag, and results should come first.
 
     Args:
@@ -228,18 +228,18 @@ def render(runs: Iterable[FinishedRun], logdir: Path) -> list[Series]:
 
 
 def _render_run(run: FinishedRun, logdir: Path) -> Iterator[Series]:
-    stage = run.manifest.stage
-    with EventWriter(logdir / "results" / stage, buffered=True) as writer:
+    stage, label = run.manifest.stage, run.label
+    with EventWriter(logdir / "results" / label, buffered=True) as writer:
         for record in run.records():
             write_record(writer, run, record)
         charts = _charts(stage, writer.kinds)
         if charts:
-            writer.layout(stage.capitalize(), charts)
-    yield from _rows(f"results/{stage}", writer)
-    with EventWriter(logdir / "timing" / stage, buffered=True) as writer:
+            writer.layout(label.capitalize(), charts)
+    yield from _rows(f"results/{label}", writer)
+    with EventWriter(logdir / "timing" / label, buffered=True) as writer:
         for timing in run.timings():
             writer.scalar(f"timing/{timing.tag}", timing.value, timing.step)
-    yield from _rows(f"timing/{stage}", writer)
+    yield from _rows(f"timing/{label}", writer)
 
 
 def _rows(name: str, writer: EventWriter) -> Iterator[Series]:
