@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from safetensors.numpy import save_file
 
 from lewm_evidence.records import FinishedRun, Run, Spec
 
@@ -18,6 +19,7 @@ STEPS_PER_DECISION = EXECUTED * FRAMESKIP
 ENV_STEPS = DECISIONS * STEPS_PER_DECISION
 ITERATIONS, ELITES, PER_SOURCE, LATENT = 4, 5, 4, 8
 EPISODES = 6
+LIBRARY = 13
 TEE = np.array([[-60, 0], [60, 0], [60, 30], [15, 30], [15, 120], [-15, 120], [-15, 30], [-60, 30]], dtype=np.float64)
 SIZE = 224
 METHODS = {"lewm": 60.0, "random": 190.0, "noop": 170.0}
@@ -70,7 +72,8 @@ def write_fetch(run: Run) -> None:
     }
     for name, content in contents.items():
         (folder / name).write_text(json.dumps(content, indent=1, sort_keys=True))
-    (folder / "model.safetensors").write_bytes(b"not weights, only bytes")
+    weights = {"encoder.stages.0.weight": np.zeros((4, 3), np.float32), "predictor.pos_embedding": np.ones(8)}
+    save_file(weights, folder / "model.safetensors")
     run.scalar("checkpoint/parameters", 1_234_567)
     run.text("checkpoint/summary", "| field | value |\n|---|---|\n| source | embedded `pusht` |\n| dim | 8 |")
 
@@ -117,6 +120,7 @@ def write_showcase(run: Run) -> None:
         "space": np.array([512.0, 512.0]),
     }
     run.arrays("showcase/geometry", geometry)
+    _write_latents(run, goal, random)
     _write_step(run, 0, goal)
     for decision in range(DECISIONS):
         _write_decision(run, decision, goal, random)
@@ -128,6 +132,17 @@ def write_showcase(run: Run) -> None:
     for tag, cold, warm in (("encode", 0.02, 0.004), ("cost", 0.05, 0.01), ("solve", 0.4, 0.2)):
         for repeat in range(6):
             run.timing(f"latency/{tag}", cold if repeat == 0 else warm * (1 + 0.05 * repeat), repeat)
+
+
+def _write_latents(run: Run, goal: NDArray[np.float64], random: np.random.Generator) -> None:
+    steps = np.arange(LIBRARY) % (ENV_STEPS + 1)
+    states = np.stack([state_at(step) for step in steps])
+    latents = random.normal(size=(LIBRARY, LATENT)).astype(np.float32)
+    run.arrays("showcase/latents", {"latents": latents, "states": states, "path": steps // 5, "step": steps})
+    grid = np.full((4, 16, 4, 16, 3), 255, np.uint8)
+    for number, state in enumerate(states):
+        grid[number // 4, :, number % 4] = picture(state, goal, 16)
+    run.image("showcase/pictures", grid.reshape(64, 64, 3))
 
 
 def _error(state: NDArray[np.float64], goal: NDArray[np.float64]) -> float:
@@ -151,6 +166,7 @@ def _write_decision(run: Run, d: int, goal: NDArray[np.float64], random: np.rand
     for i, row in enumerate(arrays["elite_costs"]):
         run.scalar("showcase/cem/elite_cost_mean", row.mean(), d * ITERATIONS + i)
         run.scalar("showcase/cem/elite_cost_min", row.min(), d * ITERATIONS + i)
+        run.histogram("showcase/cem/costs", np.concatenate([row, row + 2]), d * ITERATIONS + i)
         run.histogram("showcase/cem/elite_costs", row, d * ITERATIONS + i)
     run.scalar("showcase/cost/best", costs.min(), d)
     run.scalar("showcase/cost/mean", costs.mean(), d)
@@ -159,6 +175,7 @@ def _write_decision(run: Run, d: int, goal: NDArray[np.float64], random: np.rand
     run.scalar("showcase/latent_distance", float(9.0 / (d + 1)), d)
     gap = arrays["predicted_latents"] - arrays["reached_latents"]
     run.scalar("showcase/prediction_error", float((gap[-1] ** 2).sum()), d)
+    run.image("showcase/retrieved", picture(state_at(first + EXECUTED), goal), d)
     arrays["states"] = np.stack([state_at(first + n) for n in range(STEPS_PER_DECISION + 1)])
     run.arrays("showcase/decision", arrays, d)
     winner = int(arrays["winner"])

@@ -34,7 +34,7 @@ _START_LIMIT = 120.0
 _REQUEST_LIMIT = 30.0
 # Cards a person wants to see first, by the stage that recorded them; each a regular expression of tags.
 _FRONT = {
-    "showcase": r"showcase/(error_px|cost/(best|candidates)|cem/elite_cost|latent_distance|prediction_e|goal|observ)",
+    "showcase": r"showcase/(error_px|cost/(best|candidates)|cem/(costs|elite_cost_m)|latent_d|prediction|observ|retr)",
     "train": r"train/(loss|prediction_loss|val_|effective_rank|probe)",
 }
 _PLUGINS = {"scalar": "scalars", "histogram": "histograms", "text": "text", "image": "images"}
@@ -68,12 +68,15 @@ class Server:
     logdir: Path
     title: str
 
-    def get(self, path: str, **query: str) -> bytes:
-        """Returns the body of a 200 answer; raises `ProbeError` on anything else."""
+    def get(self, path: str, told: Any = None, **query: str) -> bytes:
+        """Returns the body of a 200 answer, to a POST of `told` as JSON if given; raises `ProbeError` otherwise."""
         target = f"/{path}?{urlencode(query)}" if query else f"/{path}"
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_REQUEST_LIMIT)
         try:
-            connection.request("GET", target)
+            if told is None:
+                connection.request("GET", target)
+            else:
+                connection.request("POST", target, json.dumps(told), {"content-type": "application/json"})
             answer = connection.getresponse()
             body = answer.read()
         except (OSError, http.client.HTTPException) as error:
@@ -84,9 +87,9 @@ class Server:
             raise ProbeError(f"TensorBoard answers {target} with status {answer.status} instead of 200")
         return body
 
-    def json(self, path: str, **query: str) -> Any:
-        """Returns the decoded JSON of a 200 answer; raises `ProbeError` on anything else."""
-        body = self.get(path, **query)
+    def json(self, path: str, told: Any = None, **query: str) -> Any:
+        """Returns the decoded JSON of a 200 answer, asked as `get` does; raises `ProbeError` on anything else."""
+        body = self.get(path, told, **query)
         try:
             return json.loads(body)
         except ValueError as error:

@@ -30,11 +30,11 @@ APPLICATION = "lewm_evidence_showcase"
 
 # Which timeline the step of a record counts; everything else counts decisions.
 PER_STEP = ("frame", "error_px", "agent_", "block_")  # beginnings of names
-PER_ITERATION = {"cem/elite_cost_mean", "cem/elite_cost_min", "cem/elite_costs"}
+PER_ITERATION = {"cem/elite_cost_mean", "cem/elite_cost_min", "cem/elite_costs", "cem/costs"}
 # True at all times.
-STATIC = {"goal", "task", "checkpoint", "outcome"}
+STATIC = {"goal", "task", "checkpoint", "outcome", "pictures"}
 # Measured when a decision has been carried out, not when it is made.
-AFTER_DECISION = {"prediction_error"}
+AFTER_DECISION = {"prediction_error", "retrieved"}
 
 RADIUS = 15 / 512  # of the agent, as a share of the table's width
 GOAL, BLOCK, AGENT = (60, 170, 90), (119, 136, 153), (65, 105, 225)
@@ -286,20 +286,27 @@ def blueprint(space: Sequence[float] = (512.0, 512.0), note: str = "") -> rrb.Bl
             rrb.Spatial2DView(name="The goal it is given", origin="/goal"),
         ),
         rrb.Vertical(
-            rrb.TextDocumentView(name="Outcome", origin="/outcome"),
             rrb.Tabs(
+                rrb.TextDocumentView(name="Outcome", origin="/outcome"),
                 rrb.TextDocumentView(name="Decision", origin="/decision"),
                 rrb.TextDocumentView(name="Task", origin="/task"),
                 rrb.TextDocumentView(name="Checkpoint", origin="/checkpoint"),
             ),
+            rrb.Tabs(
+                rrb.Spatial2DView(name="Reached, and real pictures nearest to it", origin="/retrieved"),
+                rrb.Spatial2DView(name="Those pictures", origin="/pictures"),
+            ),
         ),
-        column_shares=[6, 3, 2],
+        column_shares=[6, 3, 3],
     )
     plots = rrb.Horizontal(
         rrb.TimeSeriesView(name="Distance to the goal (px)", origin="/error_px", plot_legend=legend),
         rrb.TimeSeriesView(name="Cost of the shown candidates", contents=costs, plot_legend=legend),
         rrb.TimeSeriesView(name="Squared latent distance", contents=latents, plot_legend=legend),
-        rrb.BarChartView(name="Cost of each candidate, sorted", origin="/cost/candidates"),
+        rrb.Tabs(
+            rrb.BarChartView(name="Cost of each candidate, sorted", origin="/cost/candidates"),
+            rrb.BarChartView(name="Cost of each CEM sample, sorted", origin="/cem/costs"),
+        ),
     )
     return rrb.Blueprint(
         rrb.Vertical(top, plots, row_shares=[5, 2]),

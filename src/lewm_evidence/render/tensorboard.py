@@ -9,6 +9,7 @@ import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, Self
@@ -28,6 +29,8 @@ from tensorboard.plugins.text.summary_v2 import text_pb
 from lewm_evidence.errors import StageError
 from lewm_evidence.records.finished import FinishedRun
 from lewm_evidence.records.schema import Event, Histogram, Image, Record, Scalar, Text
+from lewm_evidence.render import hparams, projector
+from lewm_evidence.render.architecture import graph
 from lewm_evidence.render.framing import frame
 
 FILE_NAME = "events.out.tfevents.0000000000.evidence"
@@ -131,7 +134,15 @@ class EventWriter:
             tensor=tensor,
             metadata=layout_metadata.create_summary_metadata(),
         )
+        self.setting(value)
+
+    def setting(self, value: Any) -> None:
+        """Writes a value that tells a plugin what to show and is no point of a series."""
         self._write(TfEvent(wall_time=EPOCH, summary=Summary(value=[value])))
+
+    def graph(self, definition: bytes) -> None:
+        """Writes the graph of the run, a serialised `GraphDef`."""
+        self._write(TfEvent(wall_time=EPOCH, graph_def=definition))
 
     def _add(self, tag: str, kind: str, step: int, value: Any) -> None:
         name = self._place(tag, step)
@@ -211,6 +222,9 @@ def _strings(values: list[bytes], scalar: bool = False) -> Any:
 def render(runs: Iterable[FinishedRun], logdir: Path) -> list[Series]:
     """Writes the log directory for finished runs and returns what it must show.
 
+    Beside the points, runs get their configuration (HParams), charts (custom scalars), the graph of a checkpoint and
+    the latents of a showcase (projector) where they hold such.
+
     Results go to the TensorBoard run `results/<label>`, measurements of the machine to `timing/<label>`, with
     `timing/` before their tags: TensorBoard sorts by tag, and results should come first.
 
@@ -224,17 +238,35 @@ def render(runs: Iterable[FinishedRun], logdir: Path) -> list[Series]:
     Raises:
         StageError: when one tag carries two kinds of records.
     """
-    return [series for run in runs for series in _render_run(run, logdir)]
+    runs = list(runs)
+    page = _experiment(runs)
+    return [series for run in runs for series in _render_run(run, logdir, page)]
 
 
-def _render_run(run: FinishedRun, logdir: Path) -> Iterator[Series]:
+def _experiment(runs: Iterable[FinishedRun]) -> Any:
+    asked = [run for run in runs if run.manifest.stage in hparams.METRICS]
+    metrics = [hparams.METRICS[run.manifest.stage].items() for run in asked]
+    return hparams.experiment([hparams.flat(run.spec.config) for run in asked], dict(chain.from_iterable(metrics)))
+
+
+def _render_run(run: FinishedRun, logdir: Path, page: Any) -> Iterator[Series]:
     stage, label = run.manifest.stage, run.label
-    with EventWriter(logdir / "results" / label, buffered=True) as writer:
+    folder = logdir / "results" / label
+    with EventWriter(folder, buffered=True) as writer:
+        if stage in hparams.METRICS:
+            writer.setting(page)
+            writer.setting(hparams.session(f"{label} {run.manifest.key[:8]}", hparams.flat(run.spec.config)))
         for record in run.records():
             write_record(writer, run, record)
         charts = _charts(stage, writer.kinds)
         if charts:
             writer.layout(label.capitalize(), charts)
+        weights = run.path / "checkpoint" / "model.safetensors"
+        if weights.exists():
+            writer.graph(graph(weights))
+    embedded = projector.points(run) if stage == "showcase" else None
+    if embedded:
+        projector.write(embedded, folder)
     yield from _rows(f"results/{label}", writer)
     with EventWriter(logdir / "timing" / label, buffered=True) as writer:
         for timing in run.timings():

@@ -7,20 +7,21 @@ Outputs:
         ships with an embedded checkpoint.
     scalars `checkpoint/parameters`, `checkpoint/tensors`, `checkpoint/values` (buffers included).
     event `checkpoint/file` (step = position in name order): `name`, `sha256`, `bytes`.
-    text `checkpoint/summary`.
+    texts `checkpoint/summary`, `checkpoint/tensors_by_name`.
 """
 
 from pathlib import Path
 
 from lewm_evidence.canonical import sha256_file
 from lewm_evidence.checkpoint.embedded import copy_embedded
-from lewm_evidence.checkpoint.format import load_checkpoint
+from lewm_evidence.checkpoint.format import WEIGHTS, load_checkpoint
 from lewm_evidence.checkpoint.hub import fetch_hub
 from lewm_evidence.config import EmbeddedCheckpoint, HubCheckpoint, parse_config
 from lewm_evidence.errors import ConfigError
 from lewm_evidence.model import LeWM
 from lewm_evidence.records import Run
 from lewm_evidence.records.job import main, say
+from lewm_evidence.tensors import tensor_table
 
 Source = EmbeddedCheckpoint | HubCheckpoint
 
@@ -51,6 +52,7 @@ def _record(out: Run, source: Source, model: LeWM, folder: Path) -> None:
         size = path.stat().st_size
         out.event("checkpoint/file", step, name=name, sha256=sha256_file(path), bytes=size)
     out.text("checkpoint/summary", _summary(source, model, parameters))
+    out.text("checkpoint/tensors_by_name", tensor_table(folder / WEIGHTS))
     say(f"{parameters:,} parameters in {len(tensors)} tensors, all finite")
 
 

@@ -3,9 +3,10 @@
 Inputs: `render` (a render_tensorboard run) and the runs it was made from, each under its stage's name.
 
 Records one event `probe/tensorboard/check` per TensorBoard run and tag, with fields `run`, `series`, `kind` and
-`points`, and one event `probe/tensorboard` with the totals `runs`, `tags`, `points`, `images`, and the `version`
-of TensorBoard. Timings `probe/startup`, `probe/queries` and `probe/screenshot`. The server's output goes to
-`logs/tensorboard.log`.
+`points`; one event `probe/tensorboard/page` per page that is no series (`run`, `plugin`, `shown`: how many charts,
+settings, tensors or latents); and one event `probe/tensorboard` with the totals `runs`, `tags`, `points`, `images`,
+and the `version` of TensorBoard. Timings `probe/startup`, `probe/queries` and `probe/screenshot`. The server's output
+goes to `logs/tensorboard.log`.
 
 The view `views/screenshot.png` is the page as Chromium draws it; where it could not be taken,
 `views/screenshot.json` says why.
@@ -19,6 +20,7 @@ from lewm_evidence.errors import ProbeError
 from lewm_evidence.probe.browser import shoot
 from lewm_evidence.probe.screenshot import keep
 from lewm_evidence.probe.tensorboard import Content, check, expected, front_page, serve
+from lewm_evidence.probe.tensorboard_plugins import check_plugins
 from lewm_evidence.records.finished import FinishedRun
 from lewm_evidence.records.job import main, say
 from lewm_evidence.records.run import Run
@@ -27,7 +29,8 @@ from lewm_evidence.records.run import Run
 def run(out: Run) -> None:
     """Serves the log directory, compares it with the records and records what was compared."""
     rendered = out.input("render")
-    content = expected(out.input(name) for name in sorted(out.spec.inputs) if name != "render")
+    runs = {name: out.input(name) for name in sorted(out.spec.inputs) if name != "render"}
+    content = expected(runs.values())
     _same_promise(rendered, content)
     start = time.perf_counter()
     samples = max((len(points) for points in content.values()), default=1)
@@ -35,8 +38,11 @@ def run(out: Run) -> None:
         out.timing("probe/startup", time.perf_counter() - start)
         start = time.perf_counter()
         points = check(server, content)
+        pages = check_plugins(server, runs)
         out.timing("probe/queries", time.perf_counter() - start)
         keep(out, lambda: shoot(front_page(server, content), out.path / "logs" / "chromium.log"))
+    for number, page in enumerate(pages):
+        out.event("probe/tensorboard/page", number, **page._asdict())
     _record(out, content, points)
 
 

@@ -12,9 +12,11 @@ Writes, step d = decision, t = environment step, i = CEM iteration counted over 
   `showcase/prediction_error` (d; squared, at the last block executed whole; absent when there was none),
   `showcase/cem/elite_cost_mean|elite_cost_min` (i), `showcase/error_px` and
   the visible numbers of the state by name, such as `showcase/agent_x` (t)
-- histograms `showcase/cost/candidates` (d), `showcase/cem/elite_costs` (i)
-- images `showcase/observation` (d; what the model sees), `showcase/goal`, `showcase/frame` (t; for people)
-- arrays `showcase/decision` (d; see `_record_decision`), `showcase/geometry`
+- histograms `showcase/cost/candidates` (d), `showcase/cem/costs` (i; of all samples), `showcase/cem/elite_costs` (i)
+- images `showcase/observation` (d; what the model sees), `showcase/goal`, `showcase/frame` (t; for people),
+  `showcase/retrieved` (d; what was reached, beside the real pictures nearest to it and to the prediction),
+  `showcase/pictures` (thumbnails of those pictures)
+- arrays `showcase/decision` (d; see `_record_decision`), `showcase/geometry`, `showcase/latents` (of the pictures)
 - events `showcase/decision` (d), `showcase/outcome`; texts `showcase/task`, `showcase/checkpoint`
 - timings `latency/encode|cost|solve` (step 0 is the first call in the process), `decision/solve` (d),
   and on a GPU `gpu/peak_memory`
@@ -34,6 +36,7 @@ from lewm_evidence.config import Showcase
 from lewm_evidence.planning import Plan
 from lewm_evidence.records import Run
 from lewm_evidence.records.job import main, say
+from lewm_evidence.stages.latents import Library, explore, retrieved, sheet
 from lewm_evidence.stages.rollout import Actions, Actor, Seeds, Task, episode_seeds, generator, load_model, make_task
 from lewm_evidence.worlds import World
 
@@ -69,6 +72,7 @@ class Setting:
     scratch: World
     task: Task
     z_goal: torch.Tensor
+    library: Library
     rng: np.random.Generator
     stream: torch.Generator
 
@@ -97,8 +101,11 @@ def run(out: Run) -> None:
 def _setting(out: Run, config: Showcase, actor: Actor, pair: tuple[World, World], task: Task, seeds: Seeds) -> Setting:
     world, scratch = pair
     z_goal = actor.encode(actor.picture(world, task.goal))
+    library = explore(actor, scratch, task.start, config.seed, config.budget)
+    out.arrays("showcase/latents", library.arrays())
+    out.image("showcase/pictures", sheet(scratch, library))
     rng, stream = np.random.default_rng(seeds.actions), generator(seeds.planner)
-    return Setting(out, config, actor, world, scratch, task, z_goal, rng, stream)
+    return Setting(out, config, actor, world, scratch, task, z_goal, library, rng, stream)
 
 
 def _error_between(scratch: World, task: Task) -> float:
@@ -199,6 +206,8 @@ def _decide(setting: Setting, decision: int, step: int) -> tuple[int, bool]:
     predicted = _predict(actor, z, winner)[: len(reached)]
     if len(reached):
         out.scalar("showcase/prediction_error", float(((predicted[-1] - reached[-1]) ** 2).sum()), decision)
+        after = np.stack(states[actor.frameskip - 1 :: actor.frameskip])
+        out.image("showcase/retrieved", retrieved(world, setting.library, after, reached, predicted), decision)
     _record_costs(out, candidates, plan, decision)
     paths = {
         "candidate_paths": _paths(setting.scratch, before, candidates.actions),
@@ -293,6 +302,7 @@ def _record_costs(out: Run, candidates: Candidates, plan: Plan, decision: int) -
     out.histogram("showcase/cost/candidates", costs, decision)
     for index, entry in enumerate(plan.history):
         step = decision * len(plan.history) + index
+        out.histogram("showcase/cem/costs", _numpy(entry.costs), step)
         elite_costs = _numpy(entry.costs[entry.elite_indices]).astype(np.float64)
         out.scalar("showcase/cem/elite_cost_mean", elite_costs.mean(), step)
         out.scalar("showcase/cem/elite_cost_min", elite_costs.min(), step)

@@ -6,7 +6,7 @@ Writes:
     `train/learning_rate` of the last step; on held-out episodes `train/embedding_std`, `train/effective_rank`,
     `train/val_prediction`, `train/val_copy`, `train/val_shuffled`, and where states are known
     `train/probe_r2_min` (agent and block position, of pictures that show the agent) and `train/probe_r2/<quantity>`.
-    event `train/model` (parameters, training and held-out episodes).
+    event `train/model` (parameters, training and held-out episodes); text `checkpoint/tensors_by_name`.
     timing `train/throughput` (windows per second).
     files `checkpoint/` as `checkpoint.load_checkpoint` reads it.
 
@@ -27,6 +27,7 @@ from torch import Tensor
 
 from lewm_evidence import worlds
 from lewm_evidence.checkpoint import save_checkpoint
+from lewm_evidence.checkpoint.format import WEIGHTS
 from lewm_evidence.config import Train
 from lewm_evidence.data.frames import open_frames
 from lewm_evidence.data.statistics import action_statistics
@@ -35,6 +36,7 @@ from lewm_evidence.model import LeWM, ModelConfig, Normalization
 from lewm_evidence.model.sigreg import sigreg
 from lewm_evidence.records import FinishedRun, Run
 from lewm_evidence.records.job import main, say
+from lewm_evidence.tensors import tensor_table
 from lewm_evidence.training import measure, resume, windows
 
 # Pictures are mostly white table: white becomes 0, so that zero padding looks like more table.
@@ -310,7 +312,9 @@ def _save(out: Run, trainer: _Trainer, data: _Data) -> None:
         "collect": out.input("data").spec.config,
     }
     model = trainer.model
-    save_checkpoint(out.path / "checkpoint", model.config, model.state_dict(), data.normalization, provenance)
+    folder = out.path / "checkpoint"
+    save_checkpoint(folder, model.config, model.state_dict(), data.normalization, provenance)
+    out.text("checkpoint/tensors_by_name", tensor_table(folder / WEIGHTS))
 
 
 if __name__ == "__main__":
