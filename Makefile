@@ -10,7 +10,7 @@ CORES ?= 4
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup evidence test test-slow test-components validator bench check format generated lock clean
+.PHONY: help setup evidence test test-slow test-components slurm-up slurm-down validator bench check format generated lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -31,11 +31,18 @@ test-slow: $(READY) ## Run the slow tests (minutes of CPU)
 
 test-components: $(READY) ## Run what needs Chromium, a Vulkan driver, Swift (installed: Debian, root) or a worker
 	@scripts/components
-	@$(BIN)/pytest -m "browser or workers"
+	@$(BIN)/pytest -m "browser or workers or slurm"
 
 bench: $(READY) ## Measure hashing, archiving, event files and recordings (results in bench/results/)
 	@$(BIN)/python bench/seal.py
 	@$(BIN)/python bench/viewers.py
+
+slurm-up: $(READY) ## Start a real Slurm on this machine, with its plugin in .venv (Debian, root)
+	@scripts/components slurm
+	@scripts/slurm up
+
+slurm-down: ## Stop that Slurm and take all it left away
+	@scripts/slurm down
 
 validator: ## Make .venv-validate with rocrate-validator, which slow tests use when it is there
 	@$(PYTHON) -m venv .venv-validate

@@ -10,7 +10,7 @@ rule seal:
     input:
         PLAN["seal"].inputs,
     output:
-        manifest=PLAN["seal"].manifest,
+        manifest=made("seal"),
         bundle=BUNDLE,
     log:
         log_of("seal"),
@@ -29,7 +29,7 @@ rule verify:
     input:
         PLAN["verify"].inputs,
     output:
-        PLAN["verify"].manifest,
+        made("verify"),
     log:
         log_of("verify"),
     benchmark:

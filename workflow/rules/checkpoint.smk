@@ -11,7 +11,7 @@ if "fetch" in PLAN:
         input:
             PLAN["fetch"].inputs,
         output:
-            PLAN["fetch"].manifest,
+            made("fetch"),
         log:
             log_of("fetch"),
         benchmark:
@@ -29,7 +29,7 @@ rule collect:
     input:
         PLAN["collect"].inputs,
     output:
-        PLAN["collect"].manifest,
+        made("collect"),
     log:
         log_of("collect"),
     benchmark:
@@ -48,7 +48,7 @@ rule train:
     input:
         PLAN["train"].inputs,
     output:
-        PLAN["train"].manifest,
+        made("train"),
     log:
         log_of("train"),
     benchmark:

@@ -3,6 +3,7 @@
 A run's key, and with it its folder, is computed here, while Snakemake reads the rules and before anything runs.
 """
 
+import hashlib
 import os
 import shlex
 import sys
@@ -29,15 +30,30 @@ if CONFIG.seal.key is not None:
 
 BUNDLE = f"evidence/{PLAN['seal'].key}/bundle.json"
 
+# Several working folders may share one store of runs; what each of them writes beside a run has a name of its own.
+HEAD = hashlib.sha256(os.getcwd().encode()).hexdigest()[:8]
+
+
+# What moves data runs where Snakemake runs: compute nodes often have no network, and nothing to gain from copying.
+localrules:
+    fetch,
+    seal,
+    verify,
+
+
+def made(stage):
+    """The output of a stage. It is not deleted first: another working folder may have made it a moment ago."""
+    return update(PLAN[stage].manifest)
+
 
 def log_of(stage):
     """Console output of a stage; beside its records, never sealed."""
-    return str(PLAN[stage].path / "logs" / "console.log")
+    return str(PLAN[stage].path / "logs" / f"console-{HEAD}.log")
 
 
 def benchmark_of(stage):
     """Snakemake's own measurement of a stage; beside its records, never sealed."""
-    return str(PLAN[stage].path / "logs" / "benchmark.tsv")
+    return str(PLAN[stage].path / "logs" / f"benchmark-{HEAD}.tsv")
 
 
 def command(stage):

@@ -12,7 +12,7 @@ if "score" in PLAN:
         input:
             PLAN["score"].inputs,
         output:
-            PLAN["score"].manifest,
+            made("score"),
         log:
             log_of("score"),
         benchmark:
@@ -34,7 +34,7 @@ else:
         input:
             PLAN["showcase"].inputs,
         output:
-            PLAN["showcase"].manifest,
+            made("showcase"),
         log:
             log_of("showcase"),
         benchmark:
@@ -54,7 +54,7 @@ else:
         input:
             PLAN["evaluate"].inputs,
         output:
-            PLAN["evaluate"].manifest,
+            made("evaluate"),
         log:
             log_of("evaluate"),
         benchmark:
@@ -74,7 +74,7 @@ else:
         input:
             PLAN["gate"].inputs,
         output:
-            PLAN["gate"].manifest,
+            made("gate"),
         log:
             log_of("gate"),
         benchmark:

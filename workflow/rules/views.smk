@@ -10,7 +10,7 @@ rule render_tensorboard:
     input:
         PLAN["render_tensorboard"].inputs,
     output:
-        PLAN["render_tensorboard"].manifest,
+        made("render_tensorboard"),
     log:
         log_of("render_tensorboard"),
     benchmark:
@@ -28,7 +28,7 @@ rule probe_tensorboard:
     input:
         PLAN["probe_tensorboard"].inputs,
     output:
-        PLAN["probe_tensorboard"].manifest,
+        made("probe_tensorboard"),
     log:
         log_of("probe_tensorboard"),
     benchmark:
@@ -48,7 +48,7 @@ if "showcase" in PLAN:
         input:
             PLAN["render_rerun"].inputs,
         output:
-            PLAN["render_rerun"].manifest,
+            made("render_rerun"),
         log:
             log_of("render_rerun"),
         benchmark:
@@ -65,7 +65,7 @@ if "showcase" in PLAN:
         input:
             PLAN["probe_rerun"].inputs,
         output:
-            PLAN["probe_rerun"].manifest,
+            made("probe_rerun"),
         log:
             log_of("probe_rerun"),
         benchmark:
@@ -82,7 +82,7 @@ if "showcase" in PLAN:
         input:
             PLAN["report"].inputs,
         output:
-            PLAN["report"].manifest,
+            made("report"),
         log:
             log_of("report"),
         benchmark:

@@ -27,12 +27,15 @@ from lewm_evidence.records.run import Run
 from lewm_evidence.records.schema import Spec
 
 
-def main(stage: Callable[[Run], None], *, resumable: bool = False) -> NoReturn:
+def main(
+    stage: Callable[[Run], None], *, resumable: bool = False, product: Callable[[Path], Path] | None = None
+) -> NoReturn:
     """Runs `stage` as a program and exits: 0 done, 1 refused with a sentence, 2 bad call, 130 or 143 stopped.
 
     Args:
         stage: writes records into the run it is given.
         resumable: keep what an interrupted run left, because the stage can continue from it.
+        product: given the run directory, what the stage makes outside of it; when that is gone, it runs again.
     """
     parser = argparse.ArgumentParser(description=(sys.modules["__main__"].__doc__ or "").strip().split("\n")[0])
     parser.add_argument("--runs", type=Path, required=True, help="folder that holds all run directories")
@@ -42,7 +45,8 @@ def main(stage: Callable[[Run], None], *, resumable: bool = False) -> NoReturn:
     signal.signal(signal.SIGTERM, _stop)
     try:
         spec = _read_spec(args.spec)
-        _execute(stage, Run(args.runs, spec, args.threads), resumable)
+        run = Run(args.runs, spec, args.threads)
+        _execute(stage, run, resumable, product(run.path) if product else None)
     except ValidationError as error:
         parser.error(f"--spec is not a spec: {error}")
     except EvidenceError as error:
@@ -63,9 +67,9 @@ def _stop(number: int, frame: object) -> NoReturn:
     sys.exit(128 + number)
 
 
-def _execute(stage: Callable[[Run], None], run: Run, resumable: bool) -> None:
+def _execute(stage: Callable[[Run], None], run: Run, resumable: bool, product: Path | None) -> None:
     with _locked(run.path):
-        if (run.path / MANIFEST).exists():
+        if (run.path / MANIFEST).exists() and (product is None or product.exists()):
             say(f"{run.spec.stage}/{run.key} is already complete")
             return
         if not resumable:

@@ -15,7 +15,7 @@ from pathlib import Path
 from lewm_evidence.canonical import canonical_json
 from lewm_evidence.records.job import main, say
 from lewm_evidence.records.run import Run
-from lewm_evidence.seal.bundle import evidence_folder, write_bundle
+from lewm_evidence.seal.bundle import SIDECAR, evidence_folder, write_bundle
 
 
 def run(out: Run) -> None:
@@ -46,4 +46,4 @@ def _workflow() -> dict[str, Path]:
 
 
 if __name__ == "__main__":
-    main(run)
+    main(run, product=lambda path: evidence_folder(path) / SIDECAR)
