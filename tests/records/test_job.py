@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lewm_evidence.canonical import canonical_json
+from lewm_evidence.canonical import canonical_json, sha256_bytes
 from lewm_evidence.records import FinishedRun, Spec
+from lewm_evidence.records.job import environment
 from lewm_evidence.records.run import run_key
 
 STAGE = '''"""A stage for tests."""
@@ -67,6 +68,27 @@ def test_a_job_ends_with_a_manifest_and_says_so(stage: Path) -> None:
     assert {timing.tag for timing in run.timings()} == {"stage/wall_time", "stage/peak_memory"}
     second = subprocess.run(call(stage, "finish"), capture_output=True, text=True, check=True)
     assert "already complete" in second.stdout
+
+
+@pytest.mark.parametrize(
+    "given, recorded",
+    [
+        (f"/nix/store/{'0' * 32}-python3-3.13.5-env", f"/nix/store/{'0' * 32}-python3-3.13.5-env"),
+        ("/home/somebody/nix", None),
+        (None, None),
+    ],
+)
+def test_the_manifest_names_the_nix_environment_and_lock(
+    given: str | None, recorded: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store path is recorded, another path is not."""
+    monkeypatch.chdir(tmp_path)
+    Path("flake.lock").write_text("{}")
+    monkeypatch.delenv("LEWM_EVIDENCE_ENV", raising=False)
+    if given:
+        monkeypatch.setenv("LEWM_EVIDENCE_ENV", given)
+    assert environment(spec("finish"), 1)["nix"] == recorded
+    assert environment(spec("finish"), 1)["locks"] == {"flake.lock": sha256_bytes(b"{}")}
 
 
 def test_a_refusal_is_one_sentence_and_leaves_no_manifest(stage: Path) -> None:

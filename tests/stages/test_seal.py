@@ -33,6 +33,7 @@ def pipeline(folder: Path, wall_time: float) -> dict[str, FinishedRun]:
     """Seals and verifies two small runs in the project folder `folder`; the machine took `wall_time` for one."""
     (folder / "requirements").mkdir(parents=True)
     (folder / "requirements" / "cpu.txt").write_text("pydantic==2.11.0\n")
+    (folder / "flake.lock").write_text("{}\n")
     fetch = example_runs.finished(folder / "runs", "fetch", example_runs.write_fetch)
     evaluate = example_runs.finished(
         folder / "runs", "evaluate", lambda run: run.timing("evaluate/solve", wall_time), checkpoint=fetch.name
@@ -57,6 +58,7 @@ def test_makes_the_bundle_beside_the_runs(project: tuple[Path, dict[str, Finishe
     found = verify(bundle)
     assert set(found.runs) == {"fetch", "evaluate"}
     assert (bundle / "bag" / "data" / "requirements" / "cpu.txt").read_text() == "pydantic==2.11.0\n"
+    assert (bundle / "bag" / "data" / "requirements" / "flake.lock").read_text() == "{}\n"
     assert (bundle / "bag" / "data" / "config.json").read_bytes() == b'{"seed":1}\n'
     assert runs["seal"].last("seal/files") == found.files
     assert runs["seal"].events("seal/bundle")[0].fields == {"result_digest": found.result_digest}

@@ -6,7 +6,9 @@ a sentence for a person on the console, exit status 1, and what was recorded so 
 
 import argparse
 import fcntl
+import os
 import platform
+import re
 import resource
 import shutil
 import signal
@@ -134,9 +136,21 @@ def environment(spec: Spec, threads: int) -> dict[str, Any]:
         "cpu_capability": torch.backends.cpu.get_cpu_capability() if torch is not None else None,
         "gpu": torch.cuda.get_device_name() if gpu and torch is not None else None,
         "cuda": torch.version.cuda if gpu and torch is not None else None,
-        "locks": {path.name: sha256_file(path) for path in sorted(Path("requirements").glob("*.txt"))},
+        "locks": {path.name: sha256_file(path) for path in lock_files()},
+        "nix": _nix_environment(),
         "git": _git(),
     }
+
+
+def lock_files() -> list[Path]:
+    """Returns the package locks in the project's folder, where stages are started: pip's, and Nix's flake.lock."""
+    return sorted([*Path("requirements").glob("*.txt"), *Path().glob("flake.lock")])
+
+
+def _nix_environment() -> str | None:
+    # The flake's shell and program set it. Only a path in the store is public: another could name a home folder.
+    path = os.environ.get("LEWM_EVIDENCE_ENV", "")
+    return path if re.fullmatch(r"/nix/store/[0-9a-z]{32}-[\w.+-]+", path) else None
 
 
 def _git() -> dict[str, Any] | None:
@@ -149,4 +163,4 @@ def _git() -> dict[str, Any] | None:
         return None
 
 
-__all__ = ["environment", "main", "say"]
+__all__ = ["environment", "lock_files", "main", "say"]

@@ -25,7 +25,7 @@ class Change:
 
 
 def needed(runs: Iterable[FinishedRun]) -> dict[str, Any]:
-    """Returns what the runs were made with: python, platform, packages, threads, CPU, GPU, git, locks."""
+    """Returns what the runs were made with: python, platform, packages, threads, CPU, GPU, git, locks, Nix."""
     found: dict[str, Any] = {"packages": {}}
     for run in runs:
         environment = run.manifest.environment
@@ -48,6 +48,8 @@ def described(environment: dict[str, Any], locks: Iterable[str]) -> list[str]:
     lines = [", ".join(words), packages]
     if names := ", ".join(locks):
         lines.append(f"package locks in the bundle's data/requirements: {names}")
+    if environment.get("nix"):
+        lines.append(f"Nix environment {environment['nix']}")
     git = environment.get("git")
     if git:
         lines.append(f"code at commit {git['commit']}{', with changes' if git['dirty'] else ''}")

@@ -74,7 +74,7 @@ def _read(path: Path, bag: Path, verified: Verified) -> Opened:
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.filename}: {error.strerror}") from error
     runs = {name: FinishedRun(bag / run.folder) for name, run in sorted(index.runs.items())}
-    locks = tuple(sorted(lock.name for lock in (bag / LOCKS).glob("*.txt")))
+    locks = tuple(sorted(lock.name for lock in (bag / LOCKS).glob("*")))
     return Opened(str(path), verified.address, runs, config, locks, _signer(verified))
 
 

@@ -5,7 +5,7 @@ ro-crate-metadata.json             the bag as a run crate, see `crate`
 data/index.json                    which run is what and what is not here, see `documents.Index`
 data/README.md                     the model card
 data/config.json                   the whole configuration the runs were planned from
-data/requirements/*.txt            the package locks
+data/requirements/                 the package locks: pip's *.txt, and flake.lock
 data/workflow/…                    the Snakefile and its rules
 data/runs/<stage>/<key>/…          every file of a run but local ones
 """

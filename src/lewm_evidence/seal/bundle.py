@@ -164,7 +164,7 @@ def _dependencies(bag: Path, index: Index) -> list[dict[str, Any]]:
         if git:
             commit = git["commit"]
             found[f"git {commit}"] = {"name": "lewm-evidence", "digest": {"gitCommit": commit}}
-    for path in sorted((bag / LOCKS).glob("*.txt")):
+    for path in sorted((bag / LOCKS).glob("*")):
         name = path.relative_to(bag).as_posix()
         found[name] = {"name": name, "digest": {"sha256": sha256_file(path)}}
     return [found[name] for name in sorted(found)]

@@ -66,7 +66,7 @@ def _project(
     manifests: Mapping[str, Manifest], config: Mapping[str, Any], locks: int, workflow: bool
 ) -> Iterator[tuple[str, str]]:
     if not locks:
-        yield "package locks", "no requirements/*.txt lay in the folder where sealing was started"
+        yield "package locks", "neither requirements/*.txt nor flake.lock lay in the folder where sealing was started"
     if not workflow:
         yield "Snakefile", "none lay in the folder where sealing was started; so no workflow is described"
     if any(manifest.environment.get("git") is None for manifest in manifests.values()):

@@ -408,7 +408,7 @@ def _check_index(documents: _Documents, payload: dict[str, Stored]) -> Index:
     folders = {run.folder for run in index.runs.values()}
     for name in payload:
         run = "/".join(name.split("/")[:4])
-        lock = re.fullmatch(rf"{LOCKS}/[^/]+\.txt", name)
+        lock = re.fullmatch(rf"{LOCKS}/([^/]+\.txt|flake\.lock)", name)
         own = name in (INDEX, CONFIG, CARD) or lock or name.startswith(f"{WORKFLOW}/")
         if not own and run not in folders:
             raise RefusedError(f"{name}: belongs to no run of {INDEX}")

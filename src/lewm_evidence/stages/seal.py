@@ -13,7 +13,7 @@ Writes `<runs>/../evidence/<key>/` with `bag/`, the archive `<key>.tar` and the 
 from pathlib import Path
 
 from lewm_evidence.canonical import canonical_json
-from lewm_evidence.records.job import main, say
+from lewm_evidence.records.job import lock_files, main, say
 from lewm_evidence.records.run import Run
 from lewm_evidence.seal.bundle import SIDECAR, evidence_folder, write_bundle
 
@@ -23,9 +23,7 @@ def run(out: Run) -> None:
     runs = {name: out.input(name) for name in sorted(out.spec.inputs)}
     folder = evidence_folder(out.path)
     say(f"sealing {len(runs)} runs into {folder}")
-    # The locks lie in the project's folder, where stages are started.
-    locks = sorted(Path("requirements").glob("*.txt"))
-    bundle = write_bundle(folder, runs, out.config["config"], locks, workflow=_workflow(), say=say)
+    bundle = write_bundle(folder, runs, out.config["config"], lock_files(), workflow=_workflow(), say=say)
     out.scalar("seal/runs", len(runs))
     out.scalar("seal/files", bundle.files)
     out.event("seal/bundle", result_digest=bundle.result_digest)
