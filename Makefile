@@ -29,9 +29,9 @@ test: $(READY) ## Run the tests that need no extra component
 test-slow: $(READY) ## Run the slow tests (minutes of CPU)
 	@$(BIN)/pytest -m "slow and not slurm and not browser and not nix and not workers and not gpu"
 
-test-components: $(READY) ## Run what needs Chromium, a Vulkan driver, Swift (installed: Debian, root) or a worker
+test-components: $(READY) ## Run what needs Chromium, Vulkan, Swift, Slurm, Nix (installed: Debian, root) or a worker
 	@scripts/components
-	@$(BIN)/pytest -m "browser or workers or slurm"
+	@$(BIN)/pytest -m "browser or workers or slurm or nix"
 
 bench: $(READY) ## Measure hashing, archiving, event files and recordings (results in bench/results/)
 	@$(BIN)/python bench/seal.py
