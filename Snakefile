@@ -21,6 +21,7 @@ rule evidence:
         BUNDLE,
 
 
+include: "workflow/rules/workers.smk"
 include: "workflow/rules/checkpoint.smk"
 include: "workflow/rules/episodes.smk"
 include: "workflow/rules/views.smk"

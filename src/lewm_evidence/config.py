@@ -3,9 +3,10 @@
 Unknown keys are refused. Each field says what it means, its unit and its range; `config.yaml` repeats it.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from lewm_evidence.errors import ConfigError
 from lewm_evidence.presets import presets
@@ -245,6 +246,56 @@ class Seal(_Model):
     compress: bool = Field(False, description="write the archive as .tar.zst; floats and pictures hardly shrink")
 
 
+class WorkerRun(_Model):
+    """One training run of a foreign trainer. Keys that its own documents use are accepted under their names."""
+
+    worker: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*$")] = Field(description="which one: it has a lock")
+    algo: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = Field(description="algorithm, as the worker names it")
+    env_id: Annotated[str, Field(pattern=r"^[\w./:-]+$")] = Field("CartPole-v1", description="environment")
+    seed: Seed = Field(0, description="of everything random")
+    total_timesteps: Positive = Field(description="environment steps")
+    hyperparameters: dict[str, JsonValue] = Field(default_factory=dict, description="what else the algorithm takes")
+    time_limit: Annotated[float, Field(gt=0)] = Field(3600.0, description="seconds; then it is ended")
+    track: bool = Field(False, description="make an offline W&B run of it")
+    logger: Literal["tensorboard", "wandb"] = Field("tensorboard", description="wandb is the same as track: true")
+    log_dir: str | None = Field(None, description="also link its TensorBoard files at <log_dir>/<ULID>/tensorboard")
+    tensorboard_dir: str | None = Field(None, description="another name of log_dir")
+    wandb_project: str | None = Field(None, description="of its W&B run")
+    wandb_entity: str | None = Field(None, description="of its W&B run")
+
+    @property
+    def tracked(self) -> bool:
+        """Whether a W&B run is made of it."""
+        return self.track or self.logger == "wandb"
+
+    @property
+    def name(self) -> str:
+        """`<worker>-<algo>-<environment>-<seed>`, as a name of folders."""
+        return "-".join((self.worker, self.algo, re.sub(r"\W+", "_", self.env_id), str(self.seed)))
+
+
+def _smoke_workers() -> list[WorkerRun]:
+    """One short run of every trainer and algorithm, enough for three points of each curve."""
+    short = {"total_timesteps": 2048, "hyperparameters": {"n_steps": 256}}
+    late: dict[str, Any] = {"total_timesteps": 800, "env_id": "Pendulum-v1"}
+    rows: list[dict[str, Any]] = [
+        {"worker": "sb3", "algo": "ppo", **short},
+        {"worker": "sb3", "algo": "a2c", "total_timesteps": 2000, "hyperparameters": {}},
+        {"worker": "sb3", "algo": "dqn", "total_timesteps": 2000, "hyperparameters": {"learning_starts": 200}},
+        {"worker": "sb3", "algo": "sac", **late},
+        {"worker": "sb3", "algo": "td3", **late},
+        {"worker": "cleanrl", "algo": "ppo", "total_timesteps": 3072},
+        {"worker": "xuance", "algo": "ppo", "total_timesteps": 3000, "hyperparameters": {"parallels": 4}},
+        {
+            "worker": "rllib",
+            "algo": "ppo",
+            "total_timesteps": 3000,
+            "hyperparameters": {"train_batch_size_per_learner": 1000, "num_epochs": 3, "minibatch_size": 128},
+        },
+    ]
+    return [WorkerRun.model_validate(row) for row in rows]
+
+
 class Config(_Model):
     """Everything `snakemake evidence` needs to know."""
 
@@ -261,7 +312,19 @@ class Config(_Model):
     gate: Gate = Field(default_factory=Gate, description="what must hold")
     collect: Collect = Field(default_factory=Collect, description="training data; only for source trained")
     train: Train = Field(default_factory=Train, description="training; only for source trained")
+    workers: list[WorkerRun] = Field(
+        default_factory=_smoke_workers,
+        description="foreign trainers, for `snakemake workers`; docs/workers.md",
+    )
     seal: Seal = Field(default_factory=Seal, description="the bundle that leaves this machine")
+
+    @model_validator(mode="after")
+    def _distinct_workers(self) -> "Config":
+        names = [worker.name for worker in self.workers]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"workers names {', '.join(twice)} twice; give each run another seed")
+        return self
 
 
 _SOURCES: dict[Any, Any] = {

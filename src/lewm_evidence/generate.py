@@ -45,10 +45,17 @@ def _section(model: BaseModel, depth: int) -> list[str]:
             if depth == 0:
                 lines.append("")
             lines += [_commented(f"{'  ' * depth}{name}:", field), *_section(value, depth + 1)]
+        elif isinstance(value, list) and value and isinstance(value[0], BaseModel):
+            lines += ["", _commented(f"{'  ' * depth}{name}:", field), *(f"  - {_flow(row)}" for row in value)]
         else:
             text = yaml.safe_dump(value, default_flow_style=True).removesuffix("\n...\n").strip()
             lines.append(_commented(f"{'  ' * depth}{name}: {text}", field))
     return lines
+
+
+def _flow(model: BaseModel) -> str:
+    values = model.model_dump(mode="json", exclude_unset=True)
+    return yaml.safe_dump(values, default_flow_style=True, sort_keys=False, width=1000).strip()
 
 
 def _commented(line: str, field: FieldInfo) -> str:

@@ -86,7 +86,7 @@ class Draft:
 
 def settings(config: Config) -> dict[str, Any]:
     """Returns the configuration as keys see it. Threads change how fast, never what; who signs changes no content."""
-    return config.model_dump(mode="json", exclude={"threads": True, "seal": {"key"}})
+    return config.model_dump(mode="json", exclude={"threads": True, "workers": True, "seal": {"key"}})
 
 
 def plan(config: Config, runs: Path = Path("runs")) -> dict[str, Planned]:

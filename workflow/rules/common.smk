@@ -15,10 +15,14 @@ from lewm_evidence.config import parse_config
 from lewm_evidence.errors import EvidenceError
 from lewm_evidence.live import claim_folder
 from lewm_evidence.plan import plan
+from lewm_evidence.plan_workers import environment_of, plan_workers, torch_build
+
+LOCKS = Path(workflow.basedir) / "workflow" / "envs"
 
 try:
     CONFIG = parse_config(config)
     PLAN = plan(CONFIG)
+    WORKERS = plan_workers(CONFIG, locks=LOCKS)
     if workflow.is_main_process:
         claim_folder(Path(".snakemake"), sys.argv[1:])
 except EvidenceError as error:
@@ -58,9 +62,19 @@ def benchmark_of(stage):
 
 def command(stage):
     """The command line that runs a stage; its output is shown and kept."""
-    words = [sys.executable, "-m", f"lewm_evidence.stages.{stage}"]
+    return command_of(PLAN[stage])
+
+
+def command_of(run):
+    """The command line that makes a planned run."""
+    words = [sys.executable, "-m", f"lewm_evidence.stages.{run.spec.stage}"]
     words += ["--runs", "runs", "--threads", str(CONFIG.threads)]
-    return shlex.join([*words, "--spec", PLAN[stage].spec_json])
+    return shlex.join([*words, "--spec", run.spec_json])
+
+
+def worker_run(key):
+    """The planned run of a foreign trainer, or of what is made from them, by its key."""
+    return next(run for run in WORKERS.values() if run.key == key)
 
 
 def gpus(stage):

@@ -53,7 +53,7 @@ _STYLE = {
 
 
 @contextmanager
-def _style(salt: str = "") -> Iterator[None]:
+def plot_style(salt: str = "") -> Iterator[None]:
     """Draws with this module's settings alone, whatever the user's matplotlibrc says."""
     with mpl.rc_context():
         mpl.rcdefaults()
@@ -61,7 +61,8 @@ def _style(salt: str = "") -> Iterator[None]:
         yield
 
 
-def _figure(width: float, height: float, columns: int, **options: Any) -> tuple[Figure, list[Any]]:
+def new_figure(width: float, height: float, columns: int, **options: Any) -> tuple[Figure, list[Any]]:
+    """Returns a figure of `width` x `height` inches and its row of axes."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, list(figure.subplots(1, columns, squeeze=False, **options)[0])
 
@@ -70,7 +71,7 @@ def to_svg(figure: Figure, name: str, label: str) -> str:
     """Returns `figure` as an SVG element for inlining, without date, with ids of its own, read out as `label`."""
     buffer = io.StringIO()
     figure.patch.set_visible(False)
-    with _style(name):
+    with plot_style(name):
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
@@ -86,8 +87,8 @@ def to_svg(figure: Figure, name: str, label: str) -> str:
 
 def plot_estimates(methods: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
     """Returns mean final error and success rate with their intervals, one row a method."""
-    with _style():
-        figure, axes = _figure(6.4, 1.9, 2, sharey=True)
+    with plot_style():
+        figure, axes = new_figure(6.4, 1.9, 2, sharey=True)
         for axis, quantity, title, scale in (
             (axes[0], "final_error_px", "Mean final error, px (lower is better)", 1.0),
             (axes[1], "success_rate", "Success, % of starts (higher is better)", 100.0),
@@ -118,8 +119,8 @@ def _interval(axis: Any, row: int, estimate: Mapping[str, float], scale: float, 
 
 def plot_starts(errors: Mapping[str, Array]) -> str:
     """Returns the final error of every start and method, starts ordered by the error of random actions."""
-    with _style():
-        figure, (axis,) = _figure(9.6, 2.7, 1)
+    with plot_style():
+        figure, (axis,) = new_figure(9.6, 2.7, 1)
         order = np.argsort(errors["random"], kind="stable")
         x = np.arange(len(order))
         low, high = (np.minimum, np.maximum)
@@ -149,8 +150,8 @@ def plot_starts(errors: Mapping[str, Array]) -> str:
 
 def plot_tabletop(decision: int, arrays: Mapping[str, Array], geometry: Mapping[str, Array]) -> str:
     """Returns the table at one decision: candidate paths in five classes of cost, the winner, block and goal."""
-    with _style():
-        figure, (axis,) = _figure(3.1, 3.1, 1)
+    with plot_style():
+        figure, (axis,) = new_figure(3.1, 3.1, 1)
         costs, paths = arrays["candidate_costs"], arrays["candidate_paths"]
         ranks = np.argsort(np.argsort(costs, kind="stable"), kind="stable")
         for index in np.argsort(-costs, kind="stable"):
@@ -187,8 +188,8 @@ def _outline(axis: Any, outline: Array, state: Array, colour: str, style: str) -
 
 def plot_progress(showcase: FinishedRun, decisions: Sequence[Mapping[str, Array]]) -> str:
     """Returns the distance to the goal over environment steps, and costs over decisions and CEM iterations."""
-    with _style():
-        figure, axes = _figure(9.6, 2.7, 3)
+    with plot_style():
+        figure, axes = new_figure(9.6, 2.7, 3)
         error = showcase.scalars("showcase/error_px")
         starts = np.cumsum([0, *(len(d["states"]) - 1 for d in decisions[:-1])])
         for start in starts:
@@ -227,8 +228,8 @@ def plot_latents(decisions: Sequence[Mapping[str, Array]]) -> str:
     predicted = np.concatenate([arrays["predicted_latents"] for arrays in decisions]).astype(np.float64)
     reached = np.concatenate([arrays["reached_latents"] for arrays in decisions]).astype(np.float64)
     goal = decisions[0]["goal_latent"].astype(np.float64)
-    with _style():
-        figure, axes = _figure(9.6, 3.0, 2)
+    with plot_style():
+        figure, axes = new_figure(9.6, 3.0, 2)
         if len(reached):
             _plot_projection(axes[0], predicted, reached, goal)
         axes[0].set(title="Latents, two main directions of what was reached", xlabel="first", ylabel="second")

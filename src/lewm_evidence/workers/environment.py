@@ -33,15 +33,12 @@ class WorkerEnvironment:
     Attributes:
         worker: the worker's name.
         locks: its hash-locked requirement files; one ending in `.nodeps.txt` is installed as it stands, last.
+        digests: sha256 by lock file name.
     """
 
     worker: str
     locks: tuple[Path, ...]
-
-    @property
-    def digests(self) -> dict[str, str]:
-        """sha256 by lock file name."""
-        return {path.name: sha256_file(path) for path in self.locks}
+    digests: dict[str, str]
 
     @property
     def name(self) -> str:
@@ -60,7 +57,8 @@ def worker_environment(worker: str, build: Build, locks: Path = LOCKS) -> Worker
     for main in (locks / f"{worker}.{build}.txt", locks / f"{worker}.txt"):
         if main.is_file():
             alone = locks / f"{worker}.nodeps.txt"
-            return WorkerEnvironment(worker, (main, alone) if alone.is_file() else (main,))
+            files = (main, alone) if alone.is_file() else (main,)
+            return WorkerEnvironment(worker, files, {path.name: sha256_file(path) for path in files})
     known = sorted({path.name.split(".")[0] for path in locks.glob("*.txt")})
     raise ConfigError(f"worker {worker!r} has no lock in {locks}; there are locks for {', '.join(known) or 'none'}")
 
@@ -133,9 +131,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make a worker's environment from its locks.")
     parser.add_argument("worker")
     parser.add_argument("--build", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--locks", type=Path, default=LOCKS, help="folder of the requirement files")
     args = parser.parse_args()
     try:
-        environment = worker_environment(args.worker, args.build)
+        environment = worker_environment(args.worker, args.build, args.locks)
         sys.stdout.write(f"{environment.name}: installing {', '.join(environment.digests)} (takes a minute or more)\n")
         make(environment)
     except EvidenceError as error:

@@ -56,7 +56,8 @@ def read_scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
     found: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for path in sorted(folder.rglob("*tfevents*")):
         for event in _events(path):
-            found[CLOCK].append((event.step, event.wall_time))
+            if event.HasField("summary"):
+                found[CLOCK].append((event.step, event.wall_time))
             for value in event.summary.value:
                 if value.HasField("simple_value"):
                     found[value.tag].append((event.step, value.simple_value))
