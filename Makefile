@@ -10,7 +10,7 @@ CORES ?= 4
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup evidence test test-slow test-components slurm-up slurm-down validator bench check format generated lock clean
+.PHONY: help setup evidence test test-slow test-components slurm-up slurm-down validator bench bench-gpu check format generated lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -33,9 +33,16 @@ test-components: $(READY) ## Run what needs Chromium, Vulkan, Swift, Slurm, Nix 
 	@scripts/components
 	@$(BIN)/pytest -m "browser or workers or slurm or nix"
 
-bench: $(READY) ## Measure hashing, archiving, event files and recordings (results in bench/results/)
+bench: $(READY) ## Measure sealing, views, planning and training, against peers (20 minutes; docs/performance.md)
 	@$(BIN)/python bench/seal.py
 	@$(BIN)/python bench/viewers.py
+	@scripts/peers || echo "bench: .venv-peers could not be made; torch-world and the reference are skipped" >&2
+	@$(BIN)/python -m bench.planner
+	@$(BIN)/python bench/performance.py
+
+bench-gpu: ## Measure planning and training on a CUDA device, with .venv or a PYTHON of requirements/public.txt
+	@python=$(firstword $(wildcard $(BIN)/python) $(PYTHON)); PYTHONPATH=src $$python -m bench.planner --device cuda && \
+	    $$python bench/performance.py
 
 slurm-up: $(READY) ## Start a real Slurm on this machine, with its plugin in .venv (Debian, root)
 	@scripts/components slurm
@@ -49,18 +56,19 @@ validator: ## Make .venv-validate with rocrate-validator, which slow tests use w
 	@.venv-validate/bin/pip --disable-pip-version-check install --quiet --require-hashes -r requirements/tools/validate.txt
 
 check: $(READY) ## Check format, lint and types
-	@$(BIN)/ruff format --check src tests
-	@$(BIN)/ruff check src tests
+	@$(BIN)/ruff format --check src tests bench
+	@$(BIN)/ruff check src tests bench
 	@$(BIN)/snakefmt --check Snakefile workflow/rules
 	@$(BIN)/mypy
 
 format: $(READY) ## Format the sources
-	@$(BIN)/ruff check --fix --select I src tests
-	@$(BIN)/ruff format src tests
+	@$(BIN)/ruff check --fix --select I src tests bench
+	@$(BIN)/ruff format src tests bench
 	@$(BIN)/snakefmt Snakefile workflow/rules
 
-generated: $(READY) ## Write config.yaml and the JSON schemas from the models
+generated: $(READY) ## Write config.yaml and the JSON schemas from the models, docs/performance.md from bench/results/
 	@$(BIN)/python -m lewm_evidence.generate
+	@$(BIN)/python bench/performance.py
 
 lock: ## Resolve the hash-locked requirements anew (needs uv; see docs/dependencies.md)
 	@scripts/lock

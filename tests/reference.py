@@ -60,18 +60,18 @@ def golden() -> dict[str, np.ndarray]:
         return dict(file)
 
 
-def published_weights() -> dict[str, torch.Tensor]:
+def published_weights(seed: int = SEED) -> dict[str, torch.Tensor]:
     """Returns the seeded weights of the official architecture under their published names."""
     with torch.device("meta"):
         shapes = {to_published(name): tensor.shape for name, tensor in LeWM(ModelConfig()).state_dict().items()}
-    return {name: torch.from_numpy(_weight(name, tuple(shape))) for name, shape in shapes.items()}
+    return {name: torch.from_numpy(_weight(name, tuple(shape), seed)) for name, shape in shapes.items()}
 
 
-def _weight(name: str, shape: tuple[int, ...]) -> np.ndarray:
+def _weight(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     last = name.rsplit(".", 1)[-1]
     if last == "num_batches_tracked":
         return np.zeros(shape, np.int64)
-    x = Generator(PCG64(zlib.crc32(f"{SEED}:{name}".encode()))).standard_normal(shape, dtype=np.float32)
+    x = Generator(PCG64(zlib.crc32(f"{seed}:{name}".encode()))).standard_normal(shape, dtype=np.float32)
     if last == "running_mean":
         return 0.1 * x
     if last == "running_var":

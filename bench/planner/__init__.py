@@ -1,0 +1,1 @@
+"""The bench of planning and training; `python -m bench.planner --help`."""
