@@ -24,5 +24,6 @@ rule evidence:
 include: "workflow/rules/workers.smk"
 include: "workflow/rules/checkpoint.smk"
 include: "workflow/rules/episodes.smk"
+include: "workflow/rules/tables.smk"
 include: "workflow/rules/views.smk"
 include: "workflow/rules/bundle.smk"

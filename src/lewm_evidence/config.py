@@ -6,7 +6,16 @@ Unknown keys are refused. Each field says what it means, its unit and its range;
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 
 from lewm_evidence.errors import ConfigError
 from lewm_evidence.presets import presets
@@ -121,6 +130,20 @@ class Planner(_Model):
         return self
 
 
+PAPER_PLANNER = Planner(num_samples=300, iterations=30, elites=30, horizon=5, execute=5)
+_PRESETS = {"small": Planner(), "paper": PAPER_PLANNER}
+
+
+def _named_planner(value: Any) -> Any:
+    return _PRESETS.get(value, value) if isinstance(value, str) else value
+
+
+PlannerChoice = Annotated[
+    Planner, BeforeValidator(_named_planner, json_schema_input_type=Planner | Literal["small", "paper"])
+]
+"""A planner's numbers, or the name of a preset: `small` for the default above, `paper` for the published ones."""
+
+
 class Showcase(_Model):
     """One episode, recorded in full: plan, act in the real simulator, look again."""
 
@@ -129,7 +152,7 @@ class Showcase(_Model):
     budget: Positive = Field(50, description="environment steps at most; ends earlier on success")
     candidates: Positive = Field(12, description="action sequences shown from each source, per decision")
     latency_repeats: Positive = Field(20, description="warm repeats behind the latency percentiles")
-    planner: Planner = Field(default_factory=lambda: Planner(execute=2), description="how to plan")
+    planner: PlannerChoice = Field(default_factory=lambda: Planner(execute=2), description="how to plan")
 
 
 class Evaluate(_Model):
@@ -142,7 +165,9 @@ class Evaluate(_Model):
     goal_offset: Positive = Field(25, description="as in showcase; paper 25")
     budget: Positive = Field(50, description="environment steps per episode; paper 50")
     bootstrap: Annotated[int, Field(ge=100)] = Field(10_000, description="resamples behind the intervals")
-    planner: Planner = Field(default_factory=Planner, description="how to plan")
+    planner: PlannerChoice = Field(
+        default_factory=Planner, description="how to plan; `paper` for the published numbers"
+    )
 
 
 class Gate(_Model):
@@ -156,6 +181,55 @@ class Gate(_Model):
         0.0,
         description="the same for (LeWM - no action); above 0 it lets pass what is no better than staying still",
     )
+
+
+class Starts(_Model):
+    """Which episodes the tables are about, and from where to where is planned; docs/science.md."""
+
+    choice_seed: Seed = Field(42, description="draws the starts from all possible ones; 42 in the published evaluation")
+    episodes: Annotated[int, Field(ge=5)] = Field(100, description="starts; paper 50")
+    goal_offset: Positive = Field(25, description="the goal is the state this many steps along the episode; paper 25")
+    budget: Positive = Field(50, description="environment steps per start; paper 50")
+    pool: Annotated[int, Field(ge=10)] = Field(500, description="scripted episodes; unused with collect.dataset")
+    pool_steps: Positive = Field(100, description="environment steps of each")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Starts":
+        if self.goal_offset > self.pool_steps:
+            raise ValueError(f"goal_offset must be at most pool_steps={self.pool_steps}, got {self.goal_offset}")
+        return self
+
+
+class Probing(_Model):
+    """What can be read from latents, and how straight their paths are."""
+
+    episodes: Annotated[int, Field(ge=10)] = Field(500, description="episodes at most; a fifth of them is held out")
+    mlp_hidden: Positive = Field(256, description="width of the small network's hidden layer")
+    mlp_epochs: Positive = Field(60, description="its passes over the training frames")
+
+
+class Surprise(_Model):
+    """Violation of expectation: something impossible happens in the middle of an episode."""
+
+    episodes: Annotated[int, Field(ge=5)] = Field(100, description="episodes at most, each with and without it")
+    before: Positive = Field(6, description="action blocks before it; at least the model's history")
+    after: Positive = Field(6, description="action blocks from it on")
+
+
+class Tables(_Model):
+    """The paper's tables for this checkpoint, by `snakemake tables`; docs/science.md."""
+
+    sealed: bool = Field(False, description="make them with evidence, and take them into report and bundle")
+    seed: Seed = Field(31415, description="of all that is random but the choice of starts; nothing was tuned on it")
+    bootstrap: Annotated[int, Field(ge=100)] = Field(10_000, description="resamples behind the intervals")
+    planner: PlannerChoice = Field(PAPER_PLANNER, description="how to plan; `small` for the default of evaluate")
+    oracle: Planner = Field(
+        Planner(num_samples=100, iterations=6, elites=10),
+        description="planning in the simulator itself, which is slow, so samples are few",
+    )
+    starts: Starts = Field(default_factory=Starts, description="the episodes")
+    probing: Probing = Field(default_factory=Probing, description="what latents hold, and how straight their paths are")
+    surprise: Surprise = Field(default_factory=Surprise, description="violation of expectation")
 
 
 class Dataset(_Model):
@@ -310,6 +384,7 @@ class Config(_Model):
     showcase: Showcase = Field(default_factory=Showcase, description="one episode in full")
     evaluate: Evaluate = Field(default_factory=Evaluate, description="success and error against baselines")
     gate: Gate = Field(default_factory=Gate, description="what must hold")
+    tables: Tables = Field(default_factory=Tables, description="the paper's tables; docs/science.md")
     collect: Collect = Field(default_factory=Collect, description="training data; only for source trained")
     train: Train = Field(default_factory=Train, description="training; only for source trained")
     workers: list[WorkerRun] = Field(

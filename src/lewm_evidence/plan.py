@@ -12,8 +12,10 @@ from lewm_evidence.records.manifest import MANIFEST
 from lewm_evidence.records.run import run_key
 from lewm_evidence.records.schema import Spec
 
+# The stages of `snakemake tables`.
+TABLES = ("starts", "success", "baselines", "probing", "surprise", "tables")
 # Stages whose result depends on where tensors live.
-_ON_DEVICE = {"train", "score", "showcase", "evaluate"}
+_ON_DEVICE = {"train", "score", "showcase", "evaluate", "success", "probing", "surprise"}
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ def plan(config: Config, runs: Path = Path("runs")) -> dict[str, Planned]:
         checkpoint = "fetch"
         add("fetch", whole["checkpoint"])
     if has_simulator(config):
+        _add_tables(config, whole, checkpoint, add)
         _add_episodes(whole, checkpoint, add)
     else:
         scored = {key: whole["evaluate"][key] for key in ("seed", "planner")}
@@ -111,6 +114,10 @@ def plan(config: Config, runs: Path = Path("runs")) -> dict[str, Planned]:
         add("render_tensorboard", {}, **shown)
         add("probe_tensorboard", {}, render="render_tensorboard", **shown)
     unused = set() if checkpoint == "train" else {"collect", "train"}
+    if not config.tables.sealed:
+        unused |= set(TABLES)
+    elif has_recorded_starts(config):
+        unused -= {"collect"}
     add("seal", {"config": whole}, **{stage: stage for stage in made if stage not in unused})
     add("verify", {}, seal="seal")
     return made
@@ -119,6 +126,36 @@ def plan(config: Config, runs: Path = Path("runs")) -> dict[str, Planned]:
 def has_simulator(config: Config) -> bool:
     """Whether the checkpoint's world can be acted in here."""
     return config.checkpoint.source != "hub" or config.checkpoint.world in get_args(WorldName)
+
+
+def has_recorded_starts(config: Config) -> bool:
+    """Whether the tables start from a recorded dataset of the checkpoint's world, not from scripted episodes."""
+    return config.collect.dataset is not None and config.collect.world == _world(config)
+
+
+def _world(config: Config) -> str:
+    checkpoint = config.checkpoint
+    if checkpoint.source == "hub":
+        return checkpoint.world
+    return config.collect.world if checkpoint.source == "trained" else checkpoint.name
+
+
+def _add_tables(config: Config, whole: dict[str, Any], checkpoint: str, add: Callable[..., None]) -> None:
+    """Adds the paper's tables; the episodes and baselines are the same for every checkpoint of a world."""
+    settings, world = whole["tables"], {"world": _world(config)}
+    data = {"data": "collect"} if has_recorded_starts(config) else {}
+    on_starts = {"starts": "starts", **data}
+
+    def chosen(*names: str) -> dict[str, Any]:
+        return {name: settings[name] for name in names}
+
+    add("starts", {**world, **chosen("seed", "starts")}, **data)
+    add("baselines", {**world, **chosen("seed", "oracle")}, **on_starts)
+    add("success", chosen("seed", "planner"), checkpoint=checkpoint, **on_starts)
+    add("probing", chosen("seed", "bootstrap", "probing"), checkpoint=checkpoint, **on_starts)
+    add("surprise", chosen("seed", "surprise"), checkpoint=checkpoint, **on_starts)
+    measured = {stage: stage for stage in TABLES if stage != "tables"}
+    add("tables", {**world, **chosen("seed", "bootstrap")}, checkpoint=checkpoint, **measured)
 
 
 def _add_episodes(whole: dict[str, Any], checkpoint: str, add: Callable[..., None]) -> None:

@@ -44,8 +44,13 @@ class _Lax(TwoRoom):
 
 
 class _Blind(TwoRoom):
-    def draw(self, state: ArrayLike, size: int = 224) -> NDArray[np.uint8]:
+    def draw(self, state: ArrayLike, size: int = 224, recoloured: bool = False) -> NDArray[np.uint8]:
         return np.full((size, size, 3), 255, np.uint8)
+
+
+class _ColourBlind(TwoRoom):
+    def draw(self, state: ArrayLike, size: int = 224, recoloured: bool = False) -> NDArray[np.uint8]:
+        return super().draw(state, size)
 
 
 class _Hopeless(TwoRoom):
@@ -69,6 +74,7 @@ class _Wild(TwoRoom):
         (_Sharing, "writing to a returned state"),
         (_Lax, "must be refused"),
         (_Blind, "do not show the state"),
+        (_ColourBlind, "recoloured changes nothing"),
         (_Hopeless, "must count as itself reached"),
         (_Misnamed, "begins with agent_x"),
         (_Wild, r"must lie in \[-1, 1\]"),

@@ -32,7 +32,7 @@ from lewm_evidence.stages.rollout import (
     planning_policy,
     random_policy,
 )
-from lewm_evidence.stages.statistics import Estimate, bootstrap_means
+from lewm_evidence.stages.statistics import bootstrap_means, record_estimate
 from lewm_evidence.worlds import World
 
 METHODS = ("lewm", "random", "noop")
@@ -104,13 +104,7 @@ def _record_estimates(out: Run, config: Evaluate, outcomes: list[dict[str, Outco
     values = np.array(list(columns.values()), np.float64).T
     estimates = bootstrap_means(values, config.bootstrap, config.seed)
     for column, tag in enumerate(columns):
-        _record_estimate(out, tag, estimates[column])
-
-
-def _record_estimate(out: Run, tag: str, estimate: Estimate) -> None:
-    out.scalar(tag, estimate.mean)
-    out.scalar(f"{tag}_low", estimate.low)
-    out.scalar(f"{tag}_high", estimate.high)
+        record_estimate(out, tag, estimates[column])
 
 
 if __name__ == "__main__":

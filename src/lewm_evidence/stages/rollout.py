@@ -95,6 +95,14 @@ def load_model(out: Run) -> LeWM:
     return model
 
 
+def untrained_like(model: LeWM, seed: int) -> LeWM:
+    """Returns a model of the same architecture, normalisation and device with fresh weights, in eval mode."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = LeWM(model.config, model.normalization)
+    return fresh.to(model.device).eval().requires_grad_(False)
+
+
 class Actor:
     """The model with its normalisation and a planner: from pictures to actions of the simulator.
 

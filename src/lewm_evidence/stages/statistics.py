@@ -1,9 +1,11 @@
-"""Means with percentile bootstrap intervals, from explicit random streams. Numpy only."""
+"""Means with percentile bootstrap intervals, from explicit random streams, and how they are recorded."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lewm_evidence.records import Run
 
 # A block of resamples is drawn at a time, so that memory does not grow with the number of resamples.
 _BLOCK = 1000
@@ -16,6 +18,13 @@ class Estimate:
     mean: float
     low: float
     high: float
+
+
+def record_estimate(out: Run, tag: str, estimate: Estimate, step: int = 0) -> None:
+    """Records the mean as the scalar `tag`, and the limits as `<tag>_low` and `<tag>_high`."""
+    out.scalar(tag, estimate.mean, step)
+    out.scalar(f"{tag}_low", estimate.low, step)
+    out.scalar(f"{tag}_high", estimate.high, step)
 
 
 def bootstrap_means(values: NDArray[np.float64], resamples: int, seed: int) -> dict[int, Estimate]:

@@ -77,8 +77,11 @@ class World(Protocol):
     def render(self, size: int = 224) -> NDArray[np.uint8]:
         """Returns the picture of the state now, uint8 (size, size, 3)."""
 
-    def draw(self, state: ArrayLike, size: int = 224) -> NDArray[np.uint8]:
-        """Returns the picture of `state`, uint8 (size, size, 3), and leaves the world as it is."""
+    def draw(self, state: ArrayLike, size: int = 224, recoloured: bool = False) -> NDArray[np.uint8]:
+        """Returns the picture of `state`, uint8 (size, size, 3), and leaves the world as it is.
+
+        With `recoloured` what the agent moves, or the agent where it moves nothing, has a colour it never has.
+        """
 
     def error(self, goal_state: ArrayLike) -> float:
         """Returns the distance to `goal_state` in px."""

@@ -144,7 +144,7 @@ def refusal(make: Make) -> None:
 
 
 def picture(make: Make) -> None:
-    """Pictures are uint8 (size, size, 3), depend on the state alone, show it, and leave the world as it is."""
+    """Pictures are uint8 (size, size, 3), depend on state and colour alone, show both, and leave the world as it is."""
     world, other = make(), make()
     for seed in SEEDS:
         state = world.reset(seed)
@@ -160,6 +160,8 @@ def picture(make: Make) -> None:
     _demand(
         not np.array_equal(other.draw(world.reset(0)), other.draw(world.reset(1))), "pictures do not show the state"
     )
+    plain, other_colour = (other.draw(other.state, recoloured=choice) for choice in (False, True))
+    _demand(not np.array_equal(plain, other_colour), "recoloured changes nothing in the picture")
 
 
 def goal(make: Make) -> None:

@@ -18,6 +18,8 @@ from lewm_evidence.worlds.mix import Policy
 from lewm_evidence.worlds.pusht_picture import (
     AGENT_RADIUS,
     BAR,
+    INDIAN_RED,
+    SLATE_GRAY,
     SPACE,
     STEM,
     WALL_RADIUS,
@@ -110,10 +112,11 @@ class PushT:
         """Returns the picture of the state now, uint8 (size, size, 3)."""
         return self.draw(self.state, size)
 
-    def draw(self, state: ArrayLike, size: int = 224) -> NDArray[np.uint8]:
-        """Returns the picture of `state`, uint8 (size, size, 3), and leaves the world as it is."""
+    def draw(self, state: ArrayLike, size: int = 224, recoloured: bool = False) -> NDArray[np.uint8]:
+        """Returns the picture of `state`, uint8 (size, size, 3), with the block grey, or red if `recoloured`."""
         agent_x, agent_y, *pose = _checked(state, self.state_dim, "state")[:5]
-        return self._picture.draw((agent_x, agent_y), (pose[0], pose[1], pose[2]), size)
+        colour = INDIAN_RED if recoloured else SLATE_GRAY
+        return self._picture.draw((agent_x, agent_y), (pose[0], pose[1], pose[2]), size, colour)
 
     def error(self, goal_state: ArrayLike) -> float:
         """Returns the distance in px to `goal_state` over agent xy and block xy together (4-D)."""

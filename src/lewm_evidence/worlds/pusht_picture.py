@@ -36,6 +36,7 @@ LIGHT_GREEN: Colour = (144, 238, 144)
 LIGHT_GRAY: Colour = (211, 211, 211)
 SLATE_GRAY: Colour = (119, 136, 153)
 ROYAL_BLUE: Colour = (65, 105, 225)
+INDIAN_RED: Colour = (205, 92, 92)  # in no picture of the reference
 
 
 class Picture:
@@ -54,13 +55,15 @@ class Picture:
         self._wall_rows, self._wall_columns = np.nonzero(self._pixels != self._background)
         self._wall_colour = self._canvas.map_rgb(LIGHT_GRAY)
 
-    def draw(self, agent: tuple[float, float], block: Pose, size: int) -> NDArray[np.uint8]:
-        """Returns uint8 (size, size, 3) with the agent at `agent` and the block at pose `block` (x, y, angle)."""
+    def draw(
+        self, agent: tuple[float, float], block: Pose, size: int, colour: Colour = SLATE_GRAY
+    ) -> NDArray[np.uint8]:
+        """Returns uint8 (size, size, 3) with the agent at `agent` and the block, of `colour`, at pose `block`."""
         self._pixels[:] = self._background
         for polygon in (BAR, STEM):
             corners = [_pixel(corner) for corner in placed(polygon, block)]
-            self._fill(corners, _lighter(SLATE_GRAY))
-            self._outline(corners, OUTLINE_RADIUS, SLATE_GRAY)
+            self._fill(corners, _lighter(colour))
+            self._outline(corners, OUTLINE_RADIUS, colour)
         self._circle(_pixel(agent), AGENT_RADIUS, ROYAL_BLUE)
         self._circle(_pixel(agent), AGENT_RADIUS - 4, _lighter(ROYAL_BLUE))
         self._pixels[self._wall_rows, self._wall_columns] = self._wall_colour

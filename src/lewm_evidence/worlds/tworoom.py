@@ -30,7 +30,7 @@ DOOR_Y, DOOR_HALF = 49.0, 14.0
 DOOR_REACH = DOOR_HALF + RADIUS / 4  # how far from the door's centre an agent still passes
 
 SUCCESS_DISTANCE = 16.0
-AGENT_COLOUR = (255, 0, 0)
+AGENT_COLOUR, OTHER_COLOUR = (255, 0, 0), (0, 0, 255)
 # px from the agent beyond which its dot changes no float32 colour: exp(-d^2 / (2 * 7^2)) is below 2^-25 there.
 DOT_REACH = 42
 
@@ -106,14 +106,14 @@ class TwoRoom:
         """Returns the picture of the state now, uint8 (size, size, 3)."""
         return self.draw(self.state, size)
 
-    def draw(self, state: ArrayLike, size: int = 224) -> NDArray[np.uint8]:
-        """Returns the picture of `state`, uint8 (size, size, 3), and leaves the world as it is.
+    def draw(self, state: ArrayLike, size: int = 224, recoloured: bool = False) -> NDArray[np.uint8]:
+        """Returns the picture of `state`, uint8 (size, size, 3), with the agent red, or blue if `recoloured`.
 
         Drawn at 224 px as the reference does; other sizes are averages over areas, so that the place of the agent
         shows in them to a fraction of a pixel.
         """
         picture = _plan().copy()
-        _dot(picture, _checked(state, "state"))
+        _dot(picture, _checked(state, "state"), OTHER_COLOUR if recoloured else AGENT_COLOUR)
         if size == SPACE:
             return picture
         return np.asarray(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
@@ -152,7 +152,7 @@ def _plan() -> NDArray[np.uint8]:
     return plan
 
 
-def _dot(picture: NDArray[np.uint8], centre: NDArray[np.float32]) -> None:
+def _dot(picture: NDArray[np.uint8], centre: NDArray[np.float32], colour: tuple[int, int, int]) -> None:
     """Blends the agent into `picture`: a Gaussian of its radius, 1 at the pixel nearest to its centre."""
     low = np.clip(np.floor(centre).astype(int) - DOT_REACH, 0, SPACE - 1)
     high = np.clip(np.ceil(centre).astype(int) + DOT_REACH + 1, 1, SPACE)
@@ -162,7 +162,7 @@ def _dot(picture: NDArray[np.uint8], centre: NDArray[np.float32]) -> None:
         return  # too far outside to leave a trace
     weight = (weight / weight.max())[..., None]
     part = picture[low[1] : high[1], low[0] : high[0]]
-    part[:] = part.astype(np.float32) * (1 - weight) + np.array(AGENT_COLOUR, np.float32) * weight
+    part[:] = part.astype(np.float32) * (1 - weight) + np.array(colour, np.float32) * weight
 
 
 def _checked(values: ArrayLike, what: str) -> NDArray[np.float32]:
