@@ -4,7 +4,8 @@ Unknown keys are refused. Each field says what it means, its unit and its range;
 """
 
 import re
-from typing import Annotated, Any, Literal
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +24,7 @@ from lewm_evidence.presets import presets
 Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=80)]
 WorldName = Literal["pusht", "tworoom"]
 # Checkpoints are taken, and scored, also of worlds whose simulator is not here.
 CheckpointWorld = Literal["pusht", "tworoom", "reacher", "cube"]
@@ -110,6 +112,13 @@ def _resolved(
         return HubCheckpoint.model_validate(fields)
     except ValidationError as error:
         raise ValueError(_sentence(error.errors()[0])) from error
+
+
+Checkpoint = Annotated[
+    EmbeddedCheckpoint | HubCheckpoint | PresetCheckpoint | TrainedCheckpoint,
+    Field(discriminator="source"),
+    AfterValidator(_resolved),
+]
 
 
 class Planner(_Model):
@@ -370,15 +379,37 @@ def _smoke_workers() -> list[WorkerRun]:
     return [WorkerRun.model_validate(row) for row in rows]
 
 
+class Task(_Model):
+    """A task of a sweep: what it sets in `showcase` and `evaluate`; null leaves what stands there."""
+
+    goal_offset: Positive | None = Field(None, description="as in evaluate")
+    budget: Positive | None = Field(None, description="as in evaluate")
+    planner: Planner | None = Field(None, description="how to plan")
+
+
+class Sweep(_Model):
+    """Every checkpoint on every task with every seed: what `snakemake sweep` measures."""
+
+    checkpoints: Annotated[dict[Name, Checkpoint], Field(min_length=1)] = Field(
+        description="name to checkpoint, each as in `checkpoint`"
+    )
+    tasks: Annotated[dict[Name, Task], Field(min_length=1)] = Field(
+        default_factory=lambda: {"default": Task()}, description="name to what the task sets"
+    )
+    seeds: Annotated[list[Seed], Field(min_length=1)] = Field(description="each is a showcase.seed and evaluate.seed")
+
+    @model_validator(mode="after")
+    def _once(self) -> "Sweep":
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("a seed is given twice")
+        return self
+
+
 class Config(_Model):
     """Everything `snakemake evidence` needs to know."""
 
     schema_version: Literal[1] = Field(1, description="version of this file's layout")
-    checkpoint: Annotated[
-        EmbeddedCheckpoint | HubCheckpoint | PresetCheckpoint | TrainedCheckpoint,
-        Field(discriminator="source"),
-        AfterValidator(_resolved),
-    ] = Field(default_factory=EmbeddedCheckpoint, description="what evidence is made about")
+    checkpoint: Checkpoint = Field(default_factory=EmbeddedCheckpoint, description="what evidence is made about")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes CUDA where present, else CPU")
     threads: Positive = Field(1, description="torch threads per job; more is slower on a busy machine")
     showcase: Showcase = Field(default_factory=Showcase, description="one episode in full")
@@ -392,6 +423,7 @@ class Config(_Model):
         description="foreign trainers, for `snakemake workers`; docs/workers.md",
     )
     seal: Seal = Field(default_factory=Seal, description="the bundle that leaves this machine")
+    sweep: Sweep | None = Field(None, description="checkpoints × tasks × seeds for `snakemake sweep`; docs/clusters.md")
 
     @model_validator(mode="after")
     def _distinct_workers(self) -> "Config":
@@ -420,8 +452,8 @@ def parse_config(data: Any, where: str = "config") -> Config:
 
 def _explain(fault: Any, where: str) -> str:
     # pydantic puts the chosen source into the path of a checkpoint's fields; a reader of the file knows no such key.
-    steps = [str(step) for place, step in enumerate(fault["loc"]) if not (place == 1 and step in _SOURCES)]
-    key = ".".join(steps) or "(top level)"
+    place = fault["loc"]
+    key = ".".join(str(step) for at, step in enumerate(place) if not _is_source(place[:at], step)) or "(top level)"
     if fault["type"] == "extra_forbidden":
         known = ", ".join(_model_at(fault["loc"][:-1]).model_fields)
         return f"{where}: {key} is not a known key; remove it or check its spelling (known here: {known})"
@@ -432,15 +464,30 @@ def _explain(fault: Any, where: str) -> str:
     return f"{where}: {key} = {fault['input']!r} is not allowed: {_sentence(fault)}"
 
 
+def _is_source(before: tuple[Any, ...], step: Any) -> bool:
+    return step in _SOURCES and ("checkpoint" in before[-1:] or "checkpoints" in before[-2:-1])
+
+
 def _sentence(fault: Any) -> str:
     return str(fault["msg"]).removeprefix("Value error, ")
 
 
 def _model_at(place: tuple[Any, ...]) -> type[BaseModel]:
-    model: Any = Config
+    kind: Any = Config
     for step in place:
-        model = _SOURCES.get(step) or model.model_fields[step].annotation
-        if step == "checkpoint":
-            model = Config  # the source that follows in `place` says which of the three it is
-    found: type[BaseModel] = model
+        if get_origin(kind) in (dict, list):
+            kind = get_args(kind)[-1]
+        elif isinstance(kind, type) and issubclass(kind, BaseModel):
+            kind = kind.model_fields[step].annotation
+        else:
+            kind = _SOURCES[step]  # a union of checkpoints: the step says which of them it is
+        kind = _without_none(kind)
+    found: type[BaseModel] = kind
     return found
+
+
+def _without_none(kind: Any) -> Any:
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    given = [choice for choice in get_args(kind) if choice is not NoneType]
+    return given[0] if len(given) == 1 and NoneType in get_args(kind) else kind

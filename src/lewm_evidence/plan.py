@@ -88,7 +88,8 @@ class Draft:
 
 def settings(config: Config) -> dict[str, Any]:
     """Returns the configuration as keys see it. Threads change how fast, never what; who signs changes no content."""
-    return config.model_dump(mode="json", exclude={"threads": True, "workers": True, "seal": {"key"}})
+    left_out: dict[str, Any] = {"threads": True, "workers": True, "sweep": True, "seal": {"key"}}
+    return config.model_dump(mode="json", exclude=left_out)
 
 
 def plan(config: Config, runs: Path = Path("runs")) -> dict[str, Planned]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from lewm_evidence.canonical import write_atomic
 from lewm_evidence.config import parse_config
 from lewm_evidence.errors import EvidenceError
 from lewm_evidence.live import claim_folder
@@ -36,6 +37,10 @@ BUNDLE = f"evidence/{PLAN['seal'].key}/bundle.json"
 
 # Several working folders may share one store of runs; what each of them writes beside a run has a name of its own.
 HEAD = hashlib.sha256(os.getcwd().encode()).hexdigest()[:8]
+
+
+# Linux allows 128 KiB for one argument, and the whole command is one of bash.
+LONGEST_WORD = 100_000
 
 
 # What moves data runs where Snakemake runs: compute nodes often have no network, and nothing to gain from copying.
@@ -66,10 +71,14 @@ def command(stage):
 
 
 def command_of(run):
-    """The command line that makes a planned run."""
+    """The command line that makes a planned run; a spec too long for one is written into the run directory."""
     words = [sys.executable, "-m", f"lewm_evidence.stages.{run.spec.stage}"]
-    words += ["--runs", "runs", "--threads", str(CONFIG.threads)]
-    return shlex.join([*words, "--spec", run.spec_json])
+    words += ["--runs", "runs", "--threads", str(CONFIG.threads), "--spec"]
+    if len(run.spec_json) < LONGEST_WORD:
+        return shlex.join([*words, run.spec_json])
+    if not workflow.dryrun:
+        write_atomic(run.path / "spec.json", run.spec_json.encode() + b"\n")
+    return shlex.join([*words, str(run.path / "spec.json")])
 
 
 def worker_run(key):
@@ -79,7 +88,12 @@ def worker_run(key):
 
 def gpus(stage):
     """How many GPUs a stage asks the scheduler for."""
-    return 1 if PLAN[stage].spec.device == "cuda" else 0
+    return gpus_of(PLAN[stage])
+
+
+def gpus_of(run):
+    """The same for any run."""
+    return 1 if run.spec.device == "cuda" else 0
 
 
 def ended_with():

@@ -1,0 +1,104 @@
+"""Every checkpoint on every task with every seed: `snakemake --cores 4 sweep`.
+
+REQUIRED INPUTS: `sweep` in the configuration.
+OUTPUTS: `runs/{fetch,collect,train,showcase,evaluate,render_tensorboard,seal}/KEY/` and `evidence/KEY/`, one set a member
+and what members share once; `runs/aggregate/KEY/views/results/index.html`, the page about all of them.
+
+One rule a stage serves all members: the key in a run's path says which. Where a rule of the main pipeline makes the same
+run, Snakemake prefers it, because it has no wildcard.
+"""
+
+from lewm_evidence.sweep import MEMBER_STAGES, plan_sweep
+
+try:
+    SWEEP = plan_sweep(CONFIG) if CONFIG.sweep is not None else None
+except EvidenceError as error:
+    raise WorkflowError(str(error))
+
+
+localrules:
+    sweep_fetch,
+    sweep_seal,
+    aggregate,
+
+
+def swept(stage, value):
+    """An input, params or resources function: `value` of the run that a job's wildcards name."""
+    return lambda wildcards: value(SWEEP.runs[f"{stage}/{wildcards.key}"])
+
+
+def swept_inputs(stage):
+    """The inputs of a member's run; none for another rule's run, which that rule then makes."""
+    known = lambda key: SWEEP.runs.get(f"{stage}/{key}")
+    return lambda wildcards: known(wildcards.key).inputs if known(wildcards.key) else []
+
+
+def swept_products(wildcards):
+    """What `sweep` asks for: the page, and the bundle of every member."""
+    if SWEEP is None:
+        raise WorkflowError(
+            "there is no `sweep` in the configuration; docs/clusters.md shows one"
+        )
+    return [
+        SWEEP.aggregate.manifest,
+        *(
+            f"evidence/{runs['seal'].key}/bundle.json"
+            for runs in SWEEP.members.values()
+        ),
+    ]
+
+
+rule sweep:
+    """Everything: the page, and a sealed bundle of each member."""
+    input:
+        swept_products,
+
+
+ruleorder: workers_shown > sweep_render_tensorboard
+ruleorder: workers_shown > sweep_seal
+
+
+for STAGE in MEMBER_STAGES if SWEEP is not None else ():
+
+    rule:
+        name:
+            f"sweep_{STAGE}"
+        input:
+            swept_inputs(STAGE),
+        output:
+            update(f"runs/{STAGE}/{{key}}/manifest.json"),
+            # The bundle is an output too, so that a deleted one is made again.
+            *(["evidence/{key}/bundle.json"] if STAGE == "seal" else []),
+        log:
+            f"runs/{STAGE}/{{key}}/logs/console-{HEAD}.log",
+        benchmark:
+            f"runs/{STAGE}/{{key}}/logs/benchmark-{HEAD}.tsv"
+        threads: CONFIG.threads
+        resources:
+            gpu=swept(STAGE, gpus_of),
+        params:
+            command=swept(STAGE, command_of),
+        message:
+            f"{STAGE} of {{wildcards.key}}"
+        shell:
+            "{params.command} 2>&1 | tee -i {log:q}"
+
+
+if SWEEP is not None:
+
+    rule aggregate:
+        """Gather the measurements of all members on one page; needs none of their bundles."""
+        input:
+            SWEEP.aggregate.inputs,
+        output:
+            update(SWEEP.aggregate.manifest),
+        log:
+            str(SWEEP.aggregate.path / "logs" / f"console-{HEAD}.log"),
+        benchmark:
+            str(SWEEP.aggregate.path / "logs" / f"benchmark-{HEAD}.tsv")
+        params:
+            command=lambda wildcards: command_of(SWEEP.aggregate),
+        message:
+            f"aggregate: {len(SWEEP.members)} members"
+        shell:
+            "{params.command} 2>&1 | tee -i {log:q}"
