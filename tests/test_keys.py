@@ -137,7 +137,9 @@ def test_a_world_without_simulator_is_scored_and_the_rest_is_left_out() -> None:
     made = plan(Config.model_validate({"checkpoint": preset}))
     assert {"fetch", "score", "render_tensorboard", "probe_tensorboard", "seal", "verify"} <= made.keys()
     assert not {"showcase", "evaluate", "gate", "render_rerun", "report"} & made.keys()
-    assert set(made["seal"].spec.inputs) == {"fetch", "score", "render_tensorboard", "probe_tensorboard"}
+    shown = {"fetch", "smoke_train", "score"}
+    assert set(made["render_tensorboard"].spec.inputs) == shown
+    assert set(made["seal"].spec.inputs) == {"smoke_collect", *shown, "render_tensorboard", "probe_tensorboard"}
 
 
 def test_a_trained_checkpoint_takes_the_place_of_a_fetched_one() -> None:
@@ -146,3 +148,20 @@ def test_a_trained_checkpoint_takes_the_place_of_a_fetched_one() -> None:
     assert "fetch" not in made
     assert made["showcase"].spec.inputs == {"checkpoint": made["train"].name}
     assert {"collect", "train"} <= made["seal"].spec.inputs.keys()
+
+
+def test_the_smoke_training_is_a_run_of_the_same_stages_and_can_be_left_out() -> None:
+    """It has names of its own, is sealed and shown, and needs no training that nobody asked for."""
+    made = plan(Config())
+    assert (made["smoke_train"].spec.stage, made["smoke_train"].name) == ("train", f"train/{made['smoke_train'].key}")
+    assert made["smoke_train"].spec.inputs == {"data": made["smoke_collect"].name}
+    assert {"smoke_collect", "smoke_train"} <= made["seal"].spec.inputs.keys()
+    assert not {"collect", "train"} & made["seal"].spec.inputs.keys()
+    assert "smoke_train" not in plan(Config.model_validate({"smoke": None}))
+    assert "smoke_train" not in plan(Config.model_validate({"checkpoint": {"source": "trained"}}))
+
+
+def test_ranks_are_in_no_key_and_precision_is() -> None:
+    """How many processes share a training changes how fast it is; what the layers compute in changes the result."""
+    assert changed({"ranks": 2}) == set()
+    assert changed({"train": {"precision": "bf16"}}) == {"train", "seal", "verify"}

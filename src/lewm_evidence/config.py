@@ -280,11 +280,17 @@ class Train(_Model):
     seed: Seed = Field(0, description="of weights, batches and projections")
     steps: Positive = Field(4000, description="optimiser steps")
     batch: Positive = Field(64, description="windows per step; paper 128")
+    architecture: Literal["small", "paper"] = Field(
+        "small", description="small: a convolution encoder for one CPU core; paper: ViT-tiny with patches of 14 px"
+    )
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="of the layers, by autocast; paper bf16")
     image_size: Positive = Field(64, description="side of the square pictures in pixels; paper 224")
     dim: Positive = Field(64, description="size of a latent; paper 192")
     depth: Positive = Field(2, description="predictor blocks; paper 6")
     heads: Positive = Field(4, description="attention heads of the predictor; paper 16")
-    channels: list[Positive] = Field([24, 32, 48, 64], description="of the convolution encoder's stages")
+    channels: list[Positive] = Field(
+        [24, 32, 48, 64], description="of the convolution encoder's stages; only for small"
+    )
     history: Positive = Field(3, description="frames the predictor sees; paper 3")
     frameskip: Positive = Field(5, description="environment steps per action block; paper 5")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="of the predictor; paper 0.1")
@@ -297,15 +303,50 @@ class Train(_Model):
     sigreg_knots: Annotated[int, Field(ge=3)] = Field(17, description="quadrature points; paper 17")
     record_every: Positive = Field(50, description="steps between records")
     checkpoint_every: Positive = Field(250, description="steps between resume points")
+    measured: Annotated[int, Field(ge=2)] = Field(
+        256, description="held-out windows behind a record; probes use 4 and 2 times as many pictures"
+    )
     min_embedding_std: Annotated[float, Field(ge=0)] = Field(
         0.5, description="gate: spread of held-out latents per dimension; near 0 when training collapsed"
     )
     max_prediction_ratio: Annotated[float, Field(gt=0)] = Field(
         0.5, description="gate: held-out prediction error over that of predicting no change"
     )
+    min_shuffled_ratio: Annotated[float, Field(ge=0)] = Field(
+        2.0, description="gate: held-out prediction error with the actions of other windows over that with its own"
+    )
+    max_sigreg: Annotated[float, Field(gt=0)] = Field(
+        0.25, description="gate: SIGReg of the last batch over its value for latents that are all equal"
+    )
     min_probe_r2: float = Field(
         0.7, description="gate: worst held-out R^2 of agent and block position read linearly from latents"
     )
+
+
+class Smoke(_Model):
+    """A short TwoRoom training in every evidence: this machine can train, and the gates can tell."""
+
+    seed: Seed = Field(0, description="of the episodes, weights, batches and projections")
+    episodes: Positive = Field(400, description="scripted episodes of 60 steps")
+    steps: Positive = Field(200, description="optimiser steps")
+
+    @property
+    def collect(self) -> Collect:
+        """What its data are."""
+        return Collect(world="tworoom", seed=self.seed, episodes=self.episodes, steps=60)
+
+    @property
+    def train(self) -> Train:
+        """How it is trained, and its gates."""
+        return Train(
+            seed=self.seed,
+            steps=self.steps,
+            dim=32,
+            learning_rate=1e-3,
+            warmup=20,
+            max_prediction_ratio=0.4,
+            min_shuffled_ratio=4.0,
+        )
 
 
 class Agent(_Model):
@@ -412,12 +453,16 @@ class Config(_Model):
     checkpoint: Checkpoint = Field(default_factory=EmbeddedCheckpoint, description="what evidence is made about")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes CUDA where present, else CPU")
     threads: Positive = Field(1, description="torch threads per job; more is slower on a busy machine")
+    ranks: Positive = Field(1, description="processes that share one training, each with a GPU where there are some")
     showcase: Showcase = Field(default_factory=Showcase, description="one episode in full")
     evaluate: Evaluate = Field(default_factory=Evaluate, description="success and error against baselines")
     gate: Gate = Field(default_factory=Gate, description="what must hold")
     tables: Tables = Field(default_factory=Tables, description="the paper's tables; docs/science.md")
     collect: Collect = Field(default_factory=Collect, description="training data; only for source trained")
     train: Train = Field(default_factory=Train, description="training; only for source trained")
+    smoke: Smoke | None = Field(
+        default_factory=Smoke, description="a short TwoRoom training beside a checkpoint from elsewhere; null for none"
+    )
     workers: list[WorkerRun] = Field(
         default_factory=_smoke_workers,
         description="foreign trainers, for `snakemake workers`; docs/workers.md",

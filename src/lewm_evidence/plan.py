@@ -80,21 +80,22 @@ class Draft:
             code=closure.digest,
             packages=resolved_versions(closure.packages),
             device=device_class(self._device) if on_device else None,
-            precision="fp32" if on_device else None,
+            precision=subset.get("precision", "fp32") if on_device else None,
             inputs={role: self.made[source].name for role, source in inputs.items()},
         )
         self.made[name or stage] = Planned(spec, run_key(spec), self._runs)
 
 
 def settings(config: Config) -> dict[str, Any]:
-    """Returns the configuration as keys see it. Threads change how fast, never what; who signs changes no content."""
-    left_out: dict[str, Any] = {"threads": True, "workers": True, "sweep": True, "seal": {"key"}}
+    """Returns the configuration as keys see it: without what changes how fast, not what, and who signs."""
+    left_out: dict[str, Any] = {"threads": True, "ranks": True, "workers": True, "sweep": True, "seal": {"key"}}
     return config.model_dump(mode="json", exclude=left_out)
 
 
 def plan(config: Config, runs: Path = Path("runs")) -> dict[str, Planned]:
-    """Returns every stage by name, inputs before users; `seal` takes in those that evidence needs.
+    """Returns every run by name, inputs before users; `seal` takes in those that evidence needs.
 
+    The name is that of the stage, except for `smoke_collect` and `smoke_train`.
     Raises `ConfigError` for a device this installation cannot use and `StageError` for a missing package.
     """
     draft = Draft(config, runs)
@@ -105,15 +106,19 @@ def plan(config: Config, runs: Path = Path("runs")) -> dict[str, Planned]:
     if config.checkpoint.source != "trained":
         checkpoint = "fetch"
         add("fetch", whole["checkpoint"])
+        if config.smoke is not None:
+            add("collect", config.smoke.collect.model_dump(mode="json"), name="smoke_collect")
+            add("train", config.smoke.train.model_dump(mode="json"), name="smoke_train", data="smoke_collect")
     if has_simulator(config):
         _add_tables(config, whole, checkpoint, add)
         _add_episodes(whole, checkpoint, add)
     else:
         scored = {key: whole["evaluate"][key] for key in ("seed", "planner")}
         add("score", scored, checkpoint=checkpoint)
-        shown = {checkpoint: checkpoint, "score": "score"}
-        add("render_tensorboard", {}, **shown)
-        add("probe_tensorboard", {}, render="render_tensorboard", **shown)
+    _add_tensorboard(made, add)
+    if "showcase" in made:
+        judged = ("showcase", "evaluate", "gate", "probe_tensorboard", "probe_rerun")
+        add("report", {}, checkpoint=checkpoint, **{name: name for name in judged})
     unused = set() if checkpoint == "train" else {"collect", "train"}
     if not config.tables.sealed:
         unused |= set(TABLES)
@@ -160,14 +165,18 @@ def _add_tables(config: Config, whole: dict[str, Any], checkpoint: str, add: Cal
 
 
 def _add_episodes(whole: dict[str, Any], checkpoint: str, add: Callable[..., None]) -> None:
-    """Adds what acts in the simulator, its views, and what judges both."""
+    """Adds what acts in the simulator, the recording of it, and the verdict."""
     add("showcase", whole["showcase"], checkpoint=checkpoint)
     add("evaluate", whole["evaluate"], checkpoint=checkpoint)
     add("gate", whole["gate"], evaluate="evaluate")
-    shown = {checkpoint: checkpoint, "showcase": "showcase", "evaluate": "evaluate"}
-    add("render_tensorboard", {}, **shown)
     add("render_rerun", {}, showcase="showcase")
-    add("probe_tensorboard", {}, render="render_tensorboard", **shown)
     add("probe_rerun", {}, render="render_rerun", showcase="showcase")
-    judged = {"gate": "gate", "probe_tensorboard": "probe_tensorboard", "probe_rerun": "probe_rerun"}
-    add("report", {}, **{"checkpoint": checkpoint, "showcase": "showcase", "evaluate": "evaluate"}, **judged)
+
+
+def _add_tensorboard(made: dict[str, Planned], add: Callable[..., None]) -> None:
+    """Adds the event files of everything that has numbers to show."""
+    names = ("fetch", "train", "smoke_train", "score", "showcase", "evaluate")
+    # Of the two trainings one is not asked for.
+    shown = {name: name for name in names if name in made and not (name == "train" and "fetch" in made)}
+    add("render_tensorboard", {}, **shown)
+    add("probe_tensorboard", {}, render="render_tensorboard", **shown)

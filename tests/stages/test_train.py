@@ -23,7 +23,7 @@ from lewm_evidence.errors import GateError, StageError
 from lewm_evidence.records import FinishedRun, Run, Spec
 from lewm_evidence.records.run import run_key
 from lewm_evidence.stages import collect, train
-from lewm_evidence.training import windows
+from lewm_evidence.training import fit, windows
 
 TINY: dict[str, Any] = {
     "seed": 0,
@@ -39,7 +39,10 @@ TINY: dict[str, Any] = {
     "record_every": 3,
     "checkpoint_every": 4,
     # So small a model learns nothing in 12 steps; the gates have a test of their own.
+    "measured": 64,
     "min_embedding_std": 0.0,
+    "min_shuffled_ratio": 0.0,
+    "max_sigreg": 1e9,
     "max_prediction_ratio": 1e9,
     "min_probe_r2": -1e9,
 }
@@ -111,9 +114,8 @@ def test_training_changes_every_weight(trained: FinishedRun) -> None:
         assert not torch.equal(tensor, fresh[name]), name
 
 
-def test_nothing_of_the_resume_point_is_left(trained: FinishedRun) -> None:
+def test_only_promised_files_are_part_of_a_run(trained: FinishedRun) -> None:
     """The finished run holds records, the checkpoint and its spec, no more."""
-    assert not (trained.path / "logs" / "resume").exists()
     assert {entry.path.split("/")[0] for entry in trained.manifest.files} == {
         "checkpoint",
         "records.jsonl",
@@ -129,6 +131,7 @@ def test_a_killed_training_ends_with_the_same_result(data: FinishedRun, tmp_path
     assert _finish(_program(runs, spec)) == (0, "")
     path = runs / "train" / run_key(spec)
     digest = FinishedRun(path).manifest.result_digest
+    assert not (path / "logs" / "resume").exists()
     path.rename(tmp_path / "straight")
 
     killed = _program(runs, spec)
@@ -242,7 +245,7 @@ def test_episodes_too_short_for_a_window_are_refused(data: FinishedRun) -> None:
 def test_the_learning_rate_warms_up_and_ends_near_zero() -> None:
     """Linear to the peak, then half a cosine."""
     config = Train.model_validate({**TINY, "steps": 100, "warmup": 10, "learning_rate": 0.5})
-    rates = [train.learning_rate(config, step) for step in range(100)]
+    rates = [fit.learning_rate(config, step) for step in range(100)]
     assert rates[:10] == pytest.approx([0.05 * (step + 1) for step in range(10)])
     assert rates[10] == 0.5
     assert rates[55] == pytest.approx(0.5 * (1 + math.cos(math.pi / 2)) / 2)

@@ -24,41 +24,50 @@ if "fetch" in PLAN:
             "{params.command} 2>&1 | tee -i {log:q}"
 
 
-rule collect:
-    """Drive the simulator with scripted policies; states and actions, no pictures."""
-    input:
-        PLAN["collect"].inputs,
-    output:
-        made("collect"),
-    log:
-        log_of("collect"),
-    benchmark:
-        benchmark_of("collect")
-    threads: CONFIG.threads
-    params:
-        command=command("collect"),
-    message:
-        f"collect: {CONFIG.collect.episodes} episodes of {CONFIG.collect.steps} steps"
-    shell:
-        "{params.command} 2>&1 | tee -i {log:q}"
+# What the configuration asks for, and beside it the short training that shows that this machine can train.
+for run in distinct("smoke_collect", "collect"):
+
+    rule:
+        """Drive the simulator with scripted policies; states and actions, no pictures."""
+        name:
+            run
+        input:
+            PLAN[run].inputs,
+        output:
+            made(run),
+        log:
+            log_of(run),
+        benchmark:
+            benchmark_of(run)
+        threads: CONFIG.threads
+        params:
+            command=command(run),
+        message:
+            f"{run}: {PLAN[run].spec.config['episodes']} episodes"
+        shell:
+            "{params.command} 2>&1 | tee -i {log:q}"
 
 
-rule train:
-    """Train LeWM on the collected episodes; continues where an interrupted job stopped."""
-    input:
-        PLAN["train"].inputs,
-    output:
-        made("train"),
-    log:
-        log_of("train"),
-    benchmark:
-        benchmark_of("train")
-    threads: CONFIG.threads
-    resources:
-        gpu=gpus("train"),
-    params:
-        command=command("train"),
-    message:
-        f"train: {CONFIG.train.steps} steps of {CONFIG.train.batch} windows"
-    shell:
-        "{params.command} 2>&1 | tee -i {log:q}"
+for run in distinct("smoke_train", "train"):
+
+    rule:
+        """Train LeWM on the collected episodes; continues where an interrupted job stopped."""
+        name:
+            run
+        input:
+            PLAN[run].inputs,
+        output:
+            made(run),
+        log:
+            log_of(run),
+        benchmark:
+            benchmark_of(run)
+        threads: CONFIG.threads * ranks(run)
+        resources:
+            gpu=gpus(run),
+        params:
+            command=command(run),
+        message:
+            f"{run}: {PLAN[run].spec.config['steps']} steps of {PLAN[run].spec.config['batch']} windows"
+        shell:
+            "{params.command} 2>&1 | tee -i {log:q}"

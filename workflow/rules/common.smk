@@ -67,13 +67,16 @@ def benchmark_of(stage):
 
 def command(stage):
     """The command line that runs a stage; its output is shown and kept."""
-    return command_of(PLAN[stage])
+    return command_of(PLAN[stage], ranks(stage))
 
 
-def command_of(run):
+def command_of(run, ranks=1):
     """The command line that makes a planned run; a spec too long for one is written into the run directory."""
     words = [sys.executable, "-m", f"lewm_evidence.stages.{run.spec.stage}"]
-    words += ["--runs", "runs", "--threads", str(CONFIG.threads), "--spec"]
+    words += ["--runs", "runs", "--threads", str(CONFIG.threads)]
+    if ranks > 1:
+        words += ["--ranks", str(ranks)]
+    words += ["--spec"]
     if len(run.spec_json) < LONGEST_WORD:
         return shlex.join([*words, run.spec_json])
     if not workflow.dryrun:
@@ -86,14 +89,24 @@ def worker_run(key):
     return next(run for run in WORKERS.values() if run.key == key)
 
 
+def ranks(stage):
+    """How many processes share the work of a stage."""
+    return CONFIG.ranks if stage == "train" else 1
+
+
 def gpus(stage):
     """How many GPUs a stage asks the scheduler for."""
-    return gpus_of(PLAN[stage])
+    return gpus_of(PLAN[stage], ranks(stage))
 
 
-def gpus_of(run):
+def gpus_of(run, ranks=1):
     """The same for any run."""
-    return 1 if run.spec.device == "cuda" else 0
+    return ranks if run.spec.device == "cuda" else 0
+
+
+def distinct(*names):
+    """Those names whose runs differ; of two names for one run the last."""
+    return list({PLAN[name].key: name for name in names if name in PLAN}.values())
 
 
 def ended_with():

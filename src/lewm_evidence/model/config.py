@@ -151,6 +151,34 @@ class ModelConfig(_Part):
             "small model",
         )
 
+    @classmethod
+    def paper(
+        cls,
+        *,
+        image_size: int = 224,
+        dim: int = 192,
+        depth: int = 6,
+        heads: int = 16,
+        history: int = 3,
+        action_block_dim: int = 10,
+        dropout: float = 0.1,
+    ) -> "ModelConfig":
+        """Returns a model like the published ones: ViT-tiny with patches of 14 px, heads of 64, wide projectors.
+
+        Raises:
+            CheckpointError: when `image_size` is no multiple of 14.
+        """
+        return parse_model_config(
+            {
+                "encoder": {"kind": "vit", "image_size": image_size},
+                "predictor": {"depth": depth, "heads": heads, "dropout": dropout},
+                "dim": dim,
+                "action_block_dim": action_block_dim,
+                "history": history,
+            },
+            "paper's model",
+        )
+
 
 def parse_model_config(data: Any, where: str = "config.json") -> ModelConfig:
     """Returns the architecture that `data` describes, in our own layout or in the published one.

@@ -86,11 +86,15 @@ class LeWM(nn.Module):
 
         In train mode the projector's BatchNorm takes its statistics over all leading dimensions.
         """
+        z: Tensor = self.projector(self.features(images))
+        return z
+
+    def features(self, images: Images) -> Tensor:
+        """Returns what the encoder makes of uint8 pictures (..., H, W, 3), each by itself; gradients flow."""
         pixels = self._checked(images)
         flat = pixels.reshape(-1, *pixels.shape[-3:]).movedim(-1, 1).to(self.device)
-        scaled = (flat.float() / 255 - self.image_mean) / self.image_std
-        z: Tensor = self.projector(self.encoder(scaled))
-        return z.reshape(*pixels.shape[:-3], -1)
+        encoded: Tensor = self.encoder((flat.float() / 255 - self.image_mean) / self.image_std)
+        return encoded.reshape(*pixels.shape[:-3], -1)
 
     @torch.no_grad()
     def encode(self, images: Images, batch: int = 64) -> Tensor:

@@ -28,6 +28,8 @@ from lewm_evidence.records.manifest import MANIFEST
 from lewm_evidence.records.run import Run
 from lewm_evidence.records.schema import Spec
 
+RESUME = Path("logs") / "resume"  # what a resumable stage needs to go on, below its run directory
+
 
 def main(
     stage: Callable[[Run], None], *, resumable: bool = False, product: Callable[[Path], Path] | None = None
@@ -43,11 +45,12 @@ def main(
     parser.add_argument("--runs", type=Path, required=True, help="folder that holds all run directories")
     parser.add_argument("--spec", required=True, help="the run's spec as JSON, or the path of a spec.json")
     parser.add_argument("--threads", type=int, default=1, help="torch threads (default 1)")
+    parser.add_argument("--ranks", type=int, default=1, help="processes that share a training (default 1)")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, _stop)
     try:
         spec = _read_spec(args.spec)
-        run = Run(args.runs, spec, args.threads)
+        run = Run(args.runs, spec, args.threads, args.ranks)
         _execute(stage, run, resumable, product(run.path) if product else None)
     except ValidationError as error:
         parser.error(f"--spec is not a spec: {error}")
@@ -83,6 +86,7 @@ def _execute(stage: Callable[[Run], None], run: Run, resumable: bool, product: P
             run.timing("stage/wall_time", time.perf_counter() - start)
             run.timing("stage/peak_memory", _peak_memory(), unit="bytes")
             manifest = run.finish(environment(run.spec, run.threads))
+        shutil.rmtree(run.path / RESUME, ignore_errors=True)  # of use until the manifest is there
     say(f"{run.spec.stage}/{run.key} done, result {manifest.result_digest[:12]}")
 
 
@@ -163,4 +167,4 @@ def _git() -> dict[str, Any] | None:
         return None
 
 
-__all__ = ["environment", "lock_files", "main", "say"]
+__all__ = ["RESUME", "environment", "lock_files", "main", "say"]

@@ -47,11 +47,13 @@ class Run:
         path: the run directory.
         spec: what the run was asked to do.
         threads: how many a child process of the stage may use.
+        ranks: how many processes share the stage's work.
     """
 
-    def __init__(self, runs: Path, spec: Spec, threads: int = 1) -> None:
+    def __init__(self, runs: Path, spec: Spec, threads: int = 1, ranks: int = 1) -> None:
         self.spec = spec
         self.threads = threads
+        self.ranks = ranks
         self.key = run_key(spec)
         self.path = runs / spec.stage / self.key
         self._runs = runs

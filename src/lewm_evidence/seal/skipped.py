@@ -47,8 +47,8 @@ def _runs(
     stages = {spec.stage for spec in specs.values()}
     if not any(spec.device == "cuda" for spec in specs.values()):
         yield "GPU", "every run that uses a model ran on the CPU; nothing here says how a GPU behaves"
-    if "train" not in stages:
-        source = config.get("checkpoint", {}).get("source", "unknown")
+    source = config.get("checkpoint", {}).get("source", "unknown")
+    if source != "trained":  # there may still be a training, which only shows that this machine can
         yield "training", f"the checkpoint was not trained by these runs; its source is {source}"
     for stage in _SHOWN:
         if stage not in stages:

@@ -10,10 +10,45 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lewm_evidence.config import Train
 from lewm_evidence.model import LeWM
+from lewm_evidence.training.data import Data
 from lewm_evidence.worlds import World
 
 RIDGE = 1e-3
+
+
+def held_out(model: LeWM, data: Data, config: Train) -> dict[str, float]:
+    """Returns every measure of `model`, in eval mode, by name; of the same sample each time."""
+    rng = np.random.default_rng([config.seed, 0, 1])
+    errors = dynamics(model, *data.held_out.draw(rng, config.measured))
+    z_test = model.encode(data.held_out.draw_frames(rng, 2 * config.measured)[0])
+    scores = _probe(model, data, rng, config.measured) if data.train.episodes.states is not None else {}
+    positions = [score for name, score in scores.items() if is_position(name)]
+    return {
+        "embedding_std": embedding_std(z_test),
+        "effective_rank": effective_rank(z_test),
+        "val_prediction": errors.prediction,
+        "val_copy": errors.copy,
+        "val_shuffled": errors.shuffled,
+        **({"probe_r2_min": min(positions)} if positions else {}),
+        **{f"probe_r2/{name}": score for name, score in scores.items()},
+    }
+
+
+def _probe(model: LeWM, data: Data, rng: np.random.Generator, measured: int) -> dict[str, float]:
+    """Returns the held-out R^2 of each quantity, of pictures that show the agent."""
+    z, targets = _seen(model, data.world, *data.train.draw_frames(rng, 4 * measured))
+    z_test, targets_test = _seen(model, data.world, *data.held_out.draw_frames(rng, 2 * measured))
+    columns = (np.column_stack(list(found.values())) for found in (targets, targets_test))
+    return dict(zip(targets, probe_r2(z, next(columns), z_test, next(columns)).tolist(), strict=True))
+
+
+def _seen(
+    model: LeWM, world: World, frames: Tensor, states: NDArray[np.float32]
+) -> tuple[Tensor, dict[str, NDArray[np.float64]]]:
+    shown = visible(states, world)
+    return model.encode(frames[torch.from_numpy(shown)]), probed(states[shown], world)
 
 
 @dataclass(frozen=True)

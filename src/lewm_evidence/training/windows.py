@@ -4,7 +4,6 @@ Letters: E episodes of N steps and N + 1 frames each, F frames of all, B windows
 frameskip x raw action, S state.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +13,6 @@ from torch import Tensor
 
 from lewm_evidence.errors import StageError
 from lewm_evidence.model.normalization import Normalization
-from lewm_evidence.worlds import World
 
 HELD_OUT = 0.1  # of the episodes are kept from training, the last ones
 
@@ -53,12 +51,15 @@ class Windows:
     def __len__(self) -> int:
         return len(self.episodes.lengths)
 
-    def draw(self, rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor]:
-        """Returns `count` random windows: uint8 pictures (B, T + 1, H, W, 3) and action blocks (B, T, A)."""
+    def draw(self, rng: np.random.Generator, count: int, part: slice = slice(None)) -> tuple[Tensor, Tensor]:
+        """Returns `count` random windows: uint8 pictures (B, T + 1, H, W, 3) and action blocks (B, T, A).
+
+        Pictures come of `part` of the windows only.
+        """
         span = self.history * self.frameskip
         first = self._draw_places(rng, count, span)[:, None]
         blocks = self.episodes.actions[first + np.arange(span)].reshape(count, self.history, -1)
-        pictures = self.episodes.frames[first + np.arange(0, span + 1, self.frameskip)]
+        pictures = self.episodes.frames[first[part] + np.arange(0, span + 1, self.frameskip)]
         return torch.from_numpy(np.asarray(pictures)), torch.from_numpy(blocks)
 
     def draw_frames(self, rng: np.random.Generator, count: int) -> tuple[Tensor, NDArray[np.float32]]:
@@ -113,22 +114,3 @@ def check_lengths(lengths: NDArray[np.int64], history: int, frameskip: int) -> N
             f"an episode of {shortest} steps is shorter than a window of history x frameskip = {history} x "
             f"{frameskip} steps; raise collect.steps"
         )
-
-
-def draw_all(
-    world: World, states: NDArray[np.float32], size: int, progress: Callable[[int], None]
-) -> NDArray[np.uint8]:
-    """Returns the pictures of `states` (E, N + 1, S), uint8 (E, N + 1, size, size, 3), by the world's renderer.
-
-    Args:
-        world: draws; its state is left as it is.
-        states: what to draw.
-        size: side of a picture in pixels.
-        progress: called with the number of episodes drawn.
-    """
-    frames = np.empty((*states.shape[:2], size, size, 3), dtype=np.uint8)
-    for episode, trajectory in enumerate(states):
-        for step, state in enumerate(trajectory):
-            frames[episode, step] = world.draw(state, size)
-        progress(episode + 1)
-    return frames
