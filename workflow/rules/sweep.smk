@@ -54,8 +54,10 @@ rule sweep:
         swept_products,
 
 
-ruleorder: workers_shown > sweep_render_tensorboard
-ruleorder: workers_shown > sweep_seal
+if SWEEP is not None:
+
+    ruleorder: workers_shown > sweep_render_tensorboard
+    ruleorder: workers_shown > sweep_seal
 
 
 for STAGE in MEMBER_STAGES if SWEEP is not None else ():
