@@ -1,7 +1,5 @@
 """The cross-entropy method on a cost whose best plan is known."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -9,32 +7,7 @@ from torch import Tensor
 
 from lewm_evidence.errors import InputError, StageError
 from lewm_evidence.planning import CEM
-
-T, A = 3, 4
-
-
-class Quadratic:
-    """The cheapest plan has the goal's numbers in every block; latents are plans' numbers."""
-
-    config = SimpleNamespace(action_block_dim=A)
-    device = torch.device("cpu")
-
-    def encode(self, images: Tensor) -> Tensor:
-        """Returns the first A bytes of each picture."""
-        return images.flatten(1)[:, :A].float()
-
-    def cost_from_latents(self, z_start: Tensor, z_goal: Tensor, actions: Tensor) -> Tensor:
-        """Returns the squared distance of every block to goal − start."""
-        return (actions - (z_goal - z_start)).square().sum((1, 2))
-
-
-GOAL = torch.tensor([0.5, -1.0, 1.5, 0.0])
-START = torch.zeros(A)
-
-
-def generator(seed: int = 7) -> torch.Generator:
-    """Returns a seeded source of randomness."""
-    return torch.Generator().manual_seed(seed)
+from quadratic import GOAL, START, A, Quadratic, T, generator
 
 
 def test_it_finds_the_cheapest_plan() -> None:

@@ -129,6 +129,9 @@ class LeWM(nn.Module):
         """
         if actions.ndim != 3 or actions.shape[-1] != self.config.action_block_dim:
             raise InputError(f"actions must be (S, T, {self.config.action_block_dim}), got {tuple(actions.shape)}")
+        return self._imagined(z0, actions)
+
+    def _imagined(self, z0: Tensor, actions: Tensor) -> Tensor:
         history = self.config.history
         z = z0.reshape(1, 1, -1).expand(len(actions), -1, -1)
         encoded = self.action_encoder(actions)
@@ -154,6 +157,14 @@ class LeWM(nn.Module):
         """Returns ‖last imagined latent − goal‖² (S,) for z_start (D,), z_goal (D,), actions (S, T, A)."""
         last = self.rollout(z_start, actions)[:, -1]
         return (last - z_goal).square().sum(dim=-1)
+
+    @torch.enable_grad()
+    def cost_gradient(self, z_start: Tensor, z_goal: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns costs (S,) as `cost_from_latents`, and each cost's gradient by its own actions (S, T, A)."""
+        wanted = actions.detach().clone().requires_grad_()
+        costs = (self._imagined(z_start, wanted)[:, -1] - z_goal).square().sum(dim=-1)
+        (gradient,) = torch.autograd.grad(costs.sum(), wanted)
+        return costs.detach(), gradient
 
     def _image_statistics(self) -> tuple[Tensor, Tensor]:
         known = self._normalization

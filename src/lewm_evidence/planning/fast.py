@@ -12,6 +12,7 @@ from lewm_evidence.model import LeWM, ModelConfig, Normalization
 from lewm_evidence.model.lewm import Images
 from lewm_evidence.planning.fast_encoder import FastEncoder
 from lewm_evidence.planning.fast_predictor import FastPredictor
+from lewm_evidence.planning.graph import GraphCache
 from lewm_evidence.planning.linear import DTYPES, Precision, can_pack
 
 _ROWS = 150  # candidates at a time on a CPU: their activations stay in its caches
@@ -30,7 +31,7 @@ class FastLeWM:
     Attributes:
         model: as given; the readable reference.
         precision: as given.
-        path: what computes, such as "mkldnn-fp32" (oneDNN's packed products), "torch-fp32" or "cuda-bf16".
+        graphs: searches of solvers as CUDA graphs; not used on a CPU.
     """
 
     def __init__(self, model: LeWM, *, precision: Precision = "fp32") -> None:
@@ -41,10 +42,17 @@ class FastLeWM:
         dtype, device = DTYPES[precision], model.device.type
         packed = can_pack(device, dtype)
         self.model, self.precision = model, precision
-        self.path = f"{'mkldnn' if packed else 'torch' if device == 'cpu' else device}-{precision}"
+        self.graphs, self._packed = GraphCache(), packed
         with torch.no_grad():
             self._encoder = FastEncoder(model, dtype, packed)
             self._predictor = FastPredictor(model, dtype, packed)
+
+    @property
+    def path(self) -> str:
+        """What computes, such as "mkldnn-fp32" (oneDNN's packed products), "torch-bf16" or "cuda-graph-bf16"."""
+        if self.device.type == "cpu":
+            return f"{'mkldnn' if self._packed else 'torch'}-{self.precision}"
+        return f"{self.device.type}{'' if self.graphs.failure else '-graph'}-{self.precision}"
 
     @property
     def config(self) -> ModelConfig:
@@ -106,3 +114,7 @@ class FastLeWM:
         z = z_start.repeat_interleave(actions.shape[1], dim=0)
         last = self.rollout(z, actions.flatten(0, 1))[:, -1].reshape(*actions.shape[:2], -1)
         return (last - z_goal[:, None]).square().sum(dim=-1)
+
+    def cost_gradient(self, z_start: Tensor, z_goal: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns costs (S,) and each cost's gradient by its own actions (S, T, A), computed by the readable model."""
+        return self.model.cost_gradient(z_start, z_goal, actions)
