@@ -54,8 +54,9 @@ rule sweep:
         swept_products,
 
 
-if SWEEP is not None:
+if SWEEP is not None and WORKERS:
 
+    # Both have wildcards; the other one is bound to its own keys.
     ruleorder: workers_shown > sweep_render_tensorboard
     ruleorder: workers_shown > sweep_seal
 
