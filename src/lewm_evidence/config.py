@@ -4,6 +4,7 @@ Unknown keys are refused. Each field says what it means, its unit and its range;
 """
 
 import re
+from pathlib import PurePosixPath
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -370,6 +371,25 @@ class Seal(_Model):
     compress: bool = Field(False, description="write the archive as .tar.zst; floats and pictures hardly shrink")
 
 
+def _inside(path: str) -> str:
+    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        raise ValueError("a path inside the project is needed, without ..")
+    return path
+
+
+InsidePath = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
+
+
+class Wandb(_Model):
+    """Weights & Biases; see docs/workers.md for the variables that change it from outside."""
+
+    mode: Literal["off", "offline", "online"] = Field(
+        "off", description="off, offline (a folder for `wandb sync`) or online; what is tracked by itself is offline"
+    )
+    project: Annotated[str, Field(pattern=r"^[\w.-]+$")] = Field("lewm-evidence", description="project of the runs")
+    entity: str | None = Field(None, description="user or team; null takes the account's own")
+
+
 class WorkerRun(_Model):
     """One training run of a foreign trainer. Keys that its own documents use are accepted under their names."""
 
@@ -382,8 +402,10 @@ class WorkerRun(_Model):
     time_limit: Annotated[float, Field(gt=0)] = Field(3600.0, description="seconds; then it is ended")
     track: bool = Field(False, description="make an offline W&B run of it")
     logger: Literal["tensorboard", "wandb"] = Field("tensorboard", description="wandb is the same as track: true")
-    log_dir: str | None = Field(None, description="also link its TensorBoard files at <log_dir>/<ULID>/tensorboard")
-    tensorboard_dir: str | None = Field(None, description="another name of log_dir")
+    log_dir: InsidePath | None = Field(
+        None, description="also link its TensorBoard files at <log_dir>/<ULID>/tensorboard"
+    )
+    tensorboard_dir: InsidePath | None = Field(None, description="another name of log_dir")
     wandb_project: str | None = Field(None, description="of its W&B run")
     wandb_entity: str | None = Field(None, description="of its W&B run")
 
@@ -403,7 +425,7 @@ def _smoke_workers() -> list[WorkerRun]:
     short = {"total_timesteps": 2048, "hyperparameters": {"n_steps": 256}}
     late: dict[str, Any] = {"total_timesteps": 800, "env_id": "Pendulum-v1"}
     rows: list[dict[str, Any]] = [
-        {"worker": "sb3", "algo": "ppo", **short},
+        {"worker": "sb3", "algo": "ppo", **short, "track": True},
         {"worker": "sb3", "algo": "a2c", "total_timesteps": 2000, "hyperparameters": {}},
         {"worker": "sb3", "algo": "dqn", "total_timesteps": 2000, "hyperparameters": {"learning_starts": 200}},
         {"worker": "sb3", "algo": "sac", **late},
@@ -467,6 +489,7 @@ class Config(_Model):
         default_factory=_smoke_workers,
         description="foreign trainers, for `snakemake workers`; docs/workers.md",
     )
+    wandb: Wandb = Field(default_factory=Wandb, description="the same records as W&B runs")
     seal: Seal = Field(default_factory=Seal, description="the bundle that leaves this machine")
     sweep: Sweep | None = Field(None, description="checkpoints × tasks × seeds for `snakemake sweep`; docs/clusters.md")
 

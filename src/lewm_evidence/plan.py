@@ -88,7 +88,14 @@ class Draft:
 
 def settings(config: Config) -> dict[str, Any]:
     """Returns the configuration as keys see it: without what changes how fast, not what, and who signs."""
-    left_out: dict[str, Any] = {"threads": True, "ranks": True, "workers": True, "sweep": True, "seal": {"key"}}
+    left_out: dict[str, Any] = {
+        "threads": True,
+        "ranks": True,
+        "workers": True,
+        "wandb": True,
+        "sweep": True,
+        "seal": {"key"},
+    }
     return config.model_dump(mode="json", exclude=left_out)
 
 

@@ -1,5 +1,7 @@
 """The DAG of foreign trainers as data, as `plan` is that of the evidence."""
 
+import os
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -7,9 +9,13 @@ from typing import Any
 from lewm_evidence.canonical import sha256_file
 from lewm_evidence.config import Config, WorkerRun
 from lewm_evidence.plan import Draft, Planned, settings
+from lewm_evidence.workers.contract import ulid
 from lewm_evidence.workers.environment import LOCKS, Build, WorkerEnvironment, worker_environment
+from lewm_evidence.workers.tracking import tracking_mode
 
 ADAPTERS = Path(__file__).parent / "workers" / "adapters"
+# Runs of the evidence whose records make a curve or a table worth tracking.
+_TRACKED = ("train", "smoke_train", "showcase", "evaluate", "probing")
 # What says how and where a run is shown changes nothing of it.
 _SHOWN_BY = {"track", "logger", "log_dir", "tensorboard_dir", "wandb_project", "wandb_entity"}
 
@@ -32,9 +38,48 @@ def plan_workers(config: Config, runs: Path = Path("runs"), locks: Path = LOCKS)
         draft.add("render_tensorboard", {}, **trained)
         draft.add("probe_tensorboard", {}, render="render_tensorboard", **trained)
         draft.add("compare", {}, **trained)
+        for worker in config.workers:
+            _add_wandb(draft, config, worker.name, worker, locks)
         draft.add("seal", {"config": settings(config)}, **{name: name for name in draft.made})
         draft.add("verify", {}, seal="seal")
     return draft.made
+
+
+def links(config: Config, made: Mapping[str, Planned]) -> list[str]:
+    """Returns `PLACE=TARGET` for every run whose TensorBoard files are wanted at a place of their own."""
+    shown = made["render_tensorboard"].path / "views" / "results" if made else Path()
+    wanted = ((worker, worker.log_dir or worker.tensorboard_dir) for worker in config.workers)
+    return [
+        f"{place}/{ulid(made[worker.name].key)}/tensorboard={shown / worker.name}" for worker, place in wanted if place
+    ]
+
+
+def plan_wandb(config: Config, made: Mapping[str, Planned], locks: Path = LOCKS) -> dict[str, Planned]:
+    """Returns the W&B runs of the evidence, by name; empty when tracking is off."""
+    draft = Draft(config, Path("runs"))
+    draft.made.update(made)
+    for name in _TRACKED:
+        if name in made:
+            _add_wandb(draft, config, name, None, locks)
+    return {name: run for name, run in draft.made.items() if name not in made}
+
+
+def _add_wandb(draft: Draft, config: Config, name: str, worker: WorkerRun | None, locks: Path) -> None:
+    """Adds the W&B run of the run `name`, if it is tracked; the environment's variables have their say."""
+    configured = config.wandb.mode
+    if configured == "off" and worker is not None and worker.tracked:
+        configured = "offline"
+    mode = tracking_mode(configured, os.environ)
+    if mode != "off":
+        own = (worker.wandb_project, worker.wandb_entity) if worker is not None else (None, None)
+        subset = {
+            "mode": mode,
+            "project": own[0] or os.environ.get("WANDB_PROJECT") or config.wandb.project,
+            "entity": own[1] or os.environ.get("WANDB_ENTITY") or config.wandb.entity,
+            "environment": worker_environment("wandb", torch_build(), locks).name,
+            "adapter": sha256_file(ADAPTERS / "wandb_writer.py"),
+        }
+        draft.add("render_wandb", subset, name=f"wandb-{name}", run=name)
 
 
 def environment_of(worker: WorkerRun, locks: Path = LOCKS) -> WorkerEnvironment:

@@ -16,7 +16,13 @@ from lewm_evidence.config import parse_config
 from lewm_evidence.errors import EvidenceError
 from lewm_evidence.live import claim_folder
 from lewm_evidence.plan import plan
-from lewm_evidence.plan_workers import environment_of, plan_workers, torch_build
+from lewm_evidence.plan_workers import (
+    environment_of,
+    links,
+    plan_wandb,
+    plan_workers,
+    torch_build,
+)
 
 LOCKS = Path(workflow.basedir) / "workflow" / "envs"
 
@@ -24,6 +30,7 @@ try:
     CONFIG = parse_config(config)
     PLAN = plan(CONFIG)
     WORKERS = plan_workers(CONFIG, locks=LOCKS)
+    TRACKED = plan_wandb(CONFIG, PLAN, LOCKS)
     if workflow.is_main_process:
         claim_folder(Path(".snakemake"), sys.argv[1:])
 except EvidenceError as error:
@@ -86,7 +93,7 @@ def command_of(run, ranks=1):
 
 def worker_run(key):
     """The planned run of a foreign trainer, or of what is made from them, by its key."""
-    return next(run for run in WORKERS.values() if run.key == key)
+    return next(run for run in (*WORKERS.values(), *TRACKED.values()) if run.key == key)
 
 
 def ranks(stage):

@@ -2,56 +2,34 @@
 
 REQUIRED INPUTS: the hash-locked requirements in `workflow/envs/`.
 OUTPUTS: `envs/<worker>-<digest>/`, `runs/worker/KEY/`, views and probes of them, and a bundle of their own.
+`snakemake wandb` makes W&B runs of the evidence where `wandb.mode` asks for them.
 """
 
+# By the key of a run: the environment that it needs.
+ENVIRONMENT_OF = {
+    **{WORKERS[w.name].key: environment_of(w, LOCKS).name for w in CONFIG.workers},
+    **{
+        run.key: run.spec.config["environment"]
+        for run in (*WORKERS.values(), *TRACKED.values())
+        if run.spec.stage == "render_wandb"
+    },
+}
+SHOWN = [run for run in WORKERS.values() if run.key not in ENVIRONMENT_OF]
+
+
 if WORKERS:
-    TRAINED = {
-        WORKERS[worker.name].key: environment_of(worker, LOCKS)
-        for worker in CONFIG.workers
-    }
-    ENVIRONMENTS = {
-        environment.name: environment.worker for environment in TRAINED.values()
-    }
 
     localrules:
-        worker_env,
+        workers,
 
     rule workers:
         """All configured foreign trainers, sealed and verified."""
         input:
             WORKERS["verify"].manifest,
-
-    rule worker_env:
-        """Install a worker's locked requirements into an environment of its own."""
-        output:
-            "envs/{environment}/ready.json",
-        wildcard_constraints:
-            environment="|".join(ENVIRONMENTS),
         params:
-            worker=lambda w: ENVIRONMENTS[w.environment],
-            build=torch_build(),
-        message:
-            "worker_env: {wildcards.environment}"
+            links=shlex.join(links(CONFIG, WORKERS)),
         shell:
-            "{sys.executable} -m lewm_evidence.workers.environment {params.worker} --build {params.build} --locks {LOCKS:q}"
-
-    rule worker:
-        """Train one foreign agent in its own environment."""
-        input:
-            lambda w: f"envs/{TRAINED[w.key].name}/ready.json",
-        output:
-            "runs/worker/{key}/manifest.json",
-        log:
-            "runs/worker/{key}/logs/console.log",
-        wildcard_constraints:
-            key="|".join(TRAINED),
-        threads: CONFIG.threads
-        params:
-            command=lambda w: command_of(worker_run(w.key)),
-        message:
-            "worker: {wildcards.key}"
-        shell:
-            "{params.command} 2>&1 | tee -i {log:q}"
+            "{sys.executable} -m lewm_evidence.workers.links {params.links}"
 
     rule workers_shown:
         """Views of all trainers together, what the viewers say of them, and the bundle."""
@@ -60,15 +38,63 @@ if WORKERS:
         output:
             "runs/{stage}/{key}/manifest.json",
         log:
-            "runs/{stage}/{key}/logs/console.log",
+            f"runs/{{stage}}/{{key}}/logs/console-{HEAD}.log",
         wildcard_constraints:
-            stage="|".join(
-                sorted({run.spec.stage for run in WORKERS.values()} - {"worker"})
-            ),
-            key="|".join(run.key for run in WORKERS.values() if run.key not in TRAINED),
+            stage="|".join(sorted({run.spec.stage for run in SHOWN})),
+            key="|".join(run.key for run in SHOWN),
         params:
             command=lambda w: command_of(worker_run(w.key)),
         message:
             "workers, {wildcards.stage}: {wildcards.key}"
+        shell:
+            "{params.command} 2>&1 | tee -i {log:q}"
+
+
+if TRACKED:
+
+    rule wandb:
+        """The evidence as W&B runs, offline unless the configuration says online."""
+        input:
+            [run.manifest for run in TRACKED.values()],
+
+
+if ENVIRONMENT_OF:
+
+    localrules:
+        worker_env,
+
+    rule worker_env:
+        """Install a worker's locked requirements into an environment of its own."""
+        output:
+            "envs/{environment}/ready.json",
+        wildcard_constraints:
+            environment="|".join(sorted(set(ENVIRONMENT_OF.values()))),
+        params:
+            worker=lambda w: w.environment.rsplit("-", 1)[0],
+            build=torch_build(),
+        message:
+            "worker_env: {wildcards.environment}"
+        shell:
+            "{sys.executable} -m lewm_evidence.workers.environment {params.worker} --build {params.build} --locks {LOCKS:q}"
+
+    rule worker:
+        """Run a foreign program in its own environment: a trainer, or W&B."""
+        input:
+            lambda w: [
+                f"envs/{ENVIRONMENT_OF[w.key]}/ready.json",
+                *worker_run(w.key).inputs,
+            ],
+        output:
+            "runs/{stage}/{key}/manifest.json",
+        log:
+            f"runs/{{stage}}/{{key}}/logs/console-{HEAD}.log",
+        wildcard_constraints:
+            stage="worker|render_wandb",
+            key="|".join(ENVIRONMENT_OF),
+        threads: CONFIG.threads
+        params:
+            command=lambda w: command_of(worker_run(w.key)),
+        message:
+            "{wildcards.stage}: {wildcards.key}"
         shell:
             "{params.command} 2>&1 | tee -i {log:q}"

@@ -89,8 +89,8 @@ def run_worker(
     told, log, telemetry = Told(), logs / "worker.log", logs / "telemetry.jsonl"
     # In the system's own temporary folder: some workers keep sockets there, whose paths must be short.
     with tempfile.TemporaryDirectory(prefix="lewm-evidence-", ignore_cleanup_errors=True) as private:
-        surroundings = _surroundings(Path(private), threads)
-        with child([*command, spec.absolute()], telemetry, surroundings, errors=log, cwd=native) as process:
+        around = surroundings(Path(private), threads)
+        with child([*command, spec.absolute()], telemetry, around, errors=log, cwd=native) as process:
             lines, start = _lines(telemetry), time.monotonic()
             heard = start
             while True:
@@ -110,7 +110,8 @@ def run_worker(
     return told
 
 
-def _surroundings(private: Path, threads: int) -> dict[str, str]:
+def surroundings(private: Path, threads: int) -> dict[str, str]:
+    """Returns the variables that keep a foreign program to folders of its own, made below `private`."""
     for name in ("home", "tmp"):
         (private / name).mkdir()
     count = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
