@@ -289,9 +289,11 @@ class Train(_Model):
     dim: Positive = Field(64, description="size of a latent; paper 192")
     depth: Positive = Field(2, description="predictor blocks; paper 6")
     heads: Positive = Field(4, description="attention heads of the predictor; paper 16")
-    channels: list[Positive] = Field(
-        [24, 32, 48, 64], description="of the convolution encoder's stages; only for small"
+    encoder: Literal["conv", "moments"] = Field(
+        "conv", description="of small: conv, or moments, which reads image moments of learned maps"
     )
+    channels: list[Positive] = Field([24, 32, 48, 64], description="of the stages of conv")
+    maps: Positive = Field(48, description="of moments")
     history: Positive = Field(3, description="frames the predictor sees; paper 3")
     frameskip: Positive = Field(5, description="environment steps per action block; paper 5")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="of the predictor; paper 0.1")
@@ -300,6 +302,9 @@ class Train(_Model):
     warmup: Annotated[int, Field(ge=0)] = Field(100, description="steps of linear warm-up, then cosine to zero")
     clip: Annotated[float, Field(gt=0)] = Field(1.0, description="gradient norm clip; paper 1")
     sigreg_weight: Annotated[float, Field(ge=0)] = Field(0.09, description="weight of SIGReg in the loss; paper 0.09")
+    sigreg_weight_end: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="weight at the last step, approached geometrically; null keeps it constant as the paper does"
+    )
     sigreg_projections: Positive = Field(256, description="random directions per step; paper 1024")
     sigreg_knots: Annotated[int, Field(ge=3)] = Field(17, description="quadrature points; paper 17")
     record_every: Positive = Field(50, description="steps between records")

@@ -1,6 +1,13 @@
 """LeWorldModel in plain torch."""
 
-from lewm_evidence.model.config import ConvConfig, ModelConfig, PredictorConfig, VitConfig, parse_model_config
+from lewm_evidence.model.config import (
+    ConvConfig,
+    ModelConfig,
+    MomentsConfig,
+    PredictorConfig,
+    VitConfig,
+    parse_model_config,
+)
 from lewm_evidence.model.lewm import LeWM, check_state_dict
 from lewm_evidence.model.normalization import (
     IMAGENET_MEAN,
@@ -16,6 +23,7 @@ __all__ = [
     "ConvConfig",
     "LeWM",
     "ModelConfig",
+    "MomentsConfig",
     "Normalization",
     "PredictorConfig",
     "VitConfig",

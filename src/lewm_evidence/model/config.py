@@ -72,6 +72,28 @@ class ConvConfig(_Part):
     output_dim: Positive = 64
 
 
+class MomentsConfig(_Part):
+    """An encoder of image moments: bias-free filters, maps of them, ten moments of each map."""
+
+    kind: Literal["moments"] = "moments"
+    image_size: Annotated[int, Field(ge=16)] = 64
+    kernel: Positive = 6
+    stride: Positive = 4
+    filters: Positive = 48
+    maps: Positive = 48
+
+    @model_validator(mode="after")
+    def _covers(self) -> "MomentsConfig":
+        if self.image_size % self.stride or self.kernel < self.stride or (self.kernel - self.stride) % 2:
+            raise ValueError("image_size must be a multiple of stride, and kernel exceed stride by an even number")
+        return self
+
+    @property
+    def output_dim(self) -> int:
+        """Size of what the encoder gives to the projector."""
+        return 10 * self.maps
+
+
 class PredictorConfig(_Part):
     """The causal transformer over latents, conditioned on actions."""
 
@@ -96,7 +118,7 @@ class ModelConfig(_Part):
     """
 
     format: Literal["lewm-evidence/model/1"] = "lewm-evidence/model/1"
-    encoder: Annotated[VitConfig | ConvConfig, Field(discriminator="kind")] = VitConfig()
+    encoder: Annotated[VitConfig | ConvConfig | MomentsConfig, Field(discriminator="kind")] = VitConfig()
     predictor: PredictorConfig = PredictorConfig()
     dim: Positive = 192
     action_block_dim: Positive = 10
@@ -116,26 +138,27 @@ class ModelConfig(_Part):
         dim: int = 64,
         depth: int = 2,
         heads: int = 4,
+        encoder: Literal["conv", "moments"] = "conv",
         channels: tuple[int, ...] | list[int] = (24, 32, 48, 64),
+        maps: int = 48,
         history: int = 3,
         action_block_dim: int = 10,
         dropout: float = 0.1,
     ) -> "ModelConfig":
         """Returns a model with a convolution encoder, sized to train on a CPU in minutes.
 
+        `channels` are for the encoder "conv", `maps` for "moments".
+
         Raises:
             CheckpointError: when the numbers do not make a model.
         """
         if dim % heads:
             raise CheckpointError(f"dim={dim} must be a multiple of heads={heads}; change one of them")
+        conv = {"channels": list(channels), "output_dim": dim}
+        moments = {"filters": maps, "maps": maps}
         return parse_model_config(
             {
-                "encoder": {
-                    "kind": "conv",
-                    "image_size": image_size,
-                    "channels": list(channels),
-                    "output_dim": dim,
-                },
+                "encoder": {"kind": encoder, "image_size": image_size, **(conv if encoder == "conv" else moments)},
                 "predictor": {
                     "depth": depth,
                     "heads": heads,

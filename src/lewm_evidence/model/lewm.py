@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lewm_evidence.errors import CheckpointError, InputError
-from lewm_evidence.model.config import ConvConfig, ModelConfig, VitConfig
+from lewm_evidence.model.config import ConvConfig, ModelConfig, MomentsConfig, VitConfig
 from lewm_evidence.model.conv import ConvEncoder
+from lewm_evidence.model.moments import MomentsEncoder
 from lewm_evidence.model.normalization import IMAGENET_MEAN, IMAGENET_STD, Normalization
 from lewm_evidence.model.predictor import Predictor
 from lewm_evidence.model.vit import Vit
@@ -208,8 +209,14 @@ def _some(word: str, names: set[str]) -> str:
     return f"{len(names)} {word}" + (f" ({listed}{', …' if len(names) > 3 else ''})" if names else "")
 
 
-def _encoder(config: VitConfig | ConvConfig) -> nn.Module:
-    return Vit(config) if isinstance(config, VitConfig) else ConvEncoder(config)
+def _encoder(config: VitConfig | ConvConfig | MomentsConfig) -> nn.Module:
+    match config:
+        case VitConfig():
+            return Vit(config)
+        case ConvConfig():
+            return ConvEncoder(config)
+        case MomentsConfig():
+            return MomentsEncoder(config)
 
 
 class _ActionEncoder(nn.Module):

@@ -37,6 +37,8 @@ def run(out: Run) -> None:
     config = Train.model_validate(out.config)
     if config.batch % out.ranks:
         raise StageError(f"train.batch={config.batch} cannot be shared out among {out.ranks} ranks")
+    if out.ranks > 1 and config.encoder == "moments":
+        raise StageError("train.encoder: moments has a BatchNorm of its own rank; train it in one rank")
     if out.ranks > 1:
         prepare(out, config)  # the pictures, which all ranks share
         launch(out)

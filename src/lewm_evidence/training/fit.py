@@ -103,7 +103,9 @@ def architecture(config: Train, action_block_dim: int) -> ModelConfig:
         dim=config.dim,
         depth=config.depth,
         heads=config.heads,
+        encoder=config.encoder,
         channels=config.channels,
+        maps=config.maps,
         history=config.history,
         action_block_dim=action_block_dim,
         dropout=config.dropout,
@@ -173,7 +175,7 @@ def step(trainer: Trainer, batch: Batch) -> dict[str, Tensor]:
     frames, actions = (tensor.to(model.device, non_blocking=True) for tensor in (batch.frames, batch.actions))
     model.train()
     prediction, spread = losses(model, frames, actions, config, generator, trainer.ranks)
-    loss = prediction + config.sigreg_weight * spread
+    loss = prediction + sigreg_weight(config, trainer.done) * spread
     trainer.optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
     trainer.ranks.reduce_gradients(model.encoder, model)
@@ -209,6 +211,13 @@ def learning_rate(config: Train, step: int) -> float:
         return config.learning_rate * (step + 1) / config.warmup
     progress = (step - config.warmup) / max(1, config.steps - config.warmup)
     return config.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+
+
+def sigreg_weight(config: Train, step: int) -> float:
+    """Returns SIGReg's weight in the loss of the optimiser step after `step` steps."""
+    if config.sigreg_weight_end is None:
+        return config.sigreg_weight
+    return float(config.sigreg_weight * (config.sigreg_weight_end / config.sigreg_weight) ** (step / config.steps))
 
 
 class _Recorder:
