@@ -34,7 +34,7 @@ class MomentsEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns (N, output_dim) for normalised pictures (N, 3, H, W)."""
-        maps = self.maps(self.edges(images).relu()).relu().square()
+        maps = self.maps(self.edges(images).relu_()).relu_().square()
         moments = _moments(maps.flatten(2) @ _monomials(self._side, maps.device))
         out: Tensor = self.norm(moments.flatten(1)).clamp(-_LIMIT, _LIMIT)
         return out
