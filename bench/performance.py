@@ -120,8 +120,8 @@ def _quantities(data: Results) -> str:
     ]
     solve = data["quantities"]["solve"]
     spread = "; ".join(
-        f"{NAMES[name]} {_seconds(row[clock]['median'])} / {_seconds(row[clock]['p95'])} ({row['n']} solves)"
-        for name, row in solve.items()
+        f"{NAMES[name]} {_seconds(times['median'])} / {_seconds(times['p95'])} ({len(times['values'])} solves)"
+        for name, times in ((name, row[clock]) for name, row in solve.items())
     )
     return (
         "Median seconds, quartiles in brackets:\n\n"
@@ -132,19 +132,13 @@ def _quantities(data: Results) -> str:
 
 def _ratios(data: Results) -> str:
     peers = [name for name in ("Readable", "Upstream", "TorchWorld") if name in data["subjects"]]
-    rows = []
-    for quantity, row in data["quantities"].items():
-        for fast in ("FastFp32", "FastBf16"):
-            if fast in row and any(peer in row for peer in peers):
-                ratios = [f"{_ratio(data, quantity, fast, peer):.2f}" if peer in row else "" for peer in peers]
-                rows.append([_label(quantity, data["plan"]), NAMES[fast], *ratios])
+    rows = [
+        [_label(quantity, data["plan"]), NAMES[fast], *(f"{row[peer]:.2f}" if peer in row else "" for peer in peers)]
+        for quantity, fasts in data["ratios"].items()
+        for fast, row in fasts.items()
+    ]
     head = ["times faster than", "", *map(NAMES.get, peers)]
-    return "Ratios of the medians:\n\n" + _table(head, rows)
-
-
-def _ratio(data: Results, quantity: str, fast: str, slow: str) -> float:
-    row, clock = data["quantities"][quantity], data["clock"]
-    return float(row[slow][clock]["median"] / row[fast][clock]["median"])
+    return "Ratios, the median over turns:\n\n" + _table(head, rows)
 
 
 def _floor(data: Results) -> str:

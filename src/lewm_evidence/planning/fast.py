@@ -21,8 +21,8 @@ _ROWS = 150  # candidates at a time on a CPU: their activations stay in its cach
 class FastLeWM:
     """The encoder, the rollout and the cost of a LeWM, with weights laid out for the device that the model is on.
 
-    In fp32 costs agree with `LeWM`'s within 1e-5 relative. In bf16 the products are rounded, sums and the residual
-    stream stay in fp32: costs agree within 1e-2 relative, and their order nearly.
+    In fp32 costs agree with `LeWM`'s within 1e-5 relative. In bf16 the predictor's products are rounded, sums, the
+    residual stream and the encoder stay in fp32: costs agree within 1e-2 relative, and their order nearly.
 
     Args:
         model: the world model in eval mode; its weights are copied, later changes to it are not seen.
@@ -44,7 +44,8 @@ class FastLeWM:
         self.model, self.precision = model, precision
         self.graphs, self._packed = GraphCache(), packed
         with torch.no_grad():
-            self._encoder = FastEncoder(model, dtype, packed)
+            # In fp32 always: two pictures are a small part of a search, and their error would be in every cost.
+            self._encoder = FastEncoder(model, torch.float32, can_pack(device, torch.float32))
             self._predictor = FastPredictor(model, dtype, packed)
 
     @property
