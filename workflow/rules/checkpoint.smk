@@ -6,6 +6,9 @@ OUTPUTS: `runs/fetch/KEY/` or `runs/train/KEY/`, each with a folder `checkpoint/
 
 if "fetch" in PLAN:
 
+    localrules:
+        fetch,
+
     rule fetch:
         """Take the checkpoint from the package or from the hub, every file checked by sha256."""
         input:

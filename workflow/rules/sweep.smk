@@ -16,12 +16,6 @@ except EvidenceError as error:
     raise WorkflowError(str(error))
 
 
-localrules:
-    sweep_fetch,
-    sweep_seal,
-    aggregate,
-
-
 def swept(stage, value):
     """An input, params or resources function: `value` of the run that a job's wildcards name."""
     return lambda wildcards: value(SWEEP.runs[f"{stage}/{wildcards.key}"])
@@ -75,7 +69,7 @@ for STAGE in MEMBER_STAGES if SWEEP is not None else ():
         log:
             f"runs/{STAGE}/{{key}}/logs/console-{HEAD}.log",
         benchmark:
-            f"runs/{STAGE}/{{key}}/logs/benchmark-{HEAD}.tsv"
+            f"runs/{STAGE}/{{key}}/logs/benchmark.tsv"
         threads: CONFIG.threads
         resources:
             gpu=swept(STAGE, gpus_of),
@@ -89,6 +83,12 @@ for STAGE in MEMBER_STAGES if SWEEP is not None else ():
 
 if SWEEP is not None:
 
+    # They move data, or read a little of each run.
+    localrules:
+        sweep_fetch,
+        sweep_seal,
+        aggregate,
+
     rule aggregate:
         """Gather the measurements of all members on one page; needs none of their bundles."""
         input:
@@ -98,7 +98,7 @@ if SWEEP is not None:
         log:
             str(SWEEP.aggregate.path / "logs" / f"console-{HEAD}.log"),
         benchmark:
-            str(SWEEP.aggregate.path / "logs" / f"benchmark-{HEAD}.tsv")
+            str(SWEEP.aggregate.path / "logs" / "benchmark.tsv")
         params:
             command=lambda wildcards: command_of(SWEEP.aggregate),
         message:
