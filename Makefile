@@ -10,7 +10,7 @@ CORES ?= 4
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup evidence test test-slow test-components slurm-up slurm-down validator bench bench-gpu check format generated lock clean
+.PHONY: help setup evidence test test-slow test-components test-nixpkgs slurm-up slurm-down validator bench bench-gpu check format generated lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -32,6 +32,22 @@ test-slow: $(READY) ## Run the slow tests (minutes of CPU)
 test-components: $(READY) ## Run what needs Chromium, Vulkan, Swift, Slurm, Nix (installed: Debian, root) or a worker
 	@scripts/components
 	@$(BIN)/pytest -m "browser or workers or slurm or nix"
+	@$(MAKE) test-nixpkgs
+
+NIXPKGS := .venv-nixpkgs/bin
+.venv-nixpkgs/ready: requirements/tools/nixpkgs.txt
+	@$(PYTHON) -m venv .venv-nixpkgs
+	@$(NIXPKGS)/pip --disable-pip-version-check install --quiet --require-hashes -r $<
+	@touch $@
+
+test-nixpkgs: .venv-nixpkgs/ready ## Lint, core of the tests and a small evidence with the package versions of nixpkgs
+	@$(NIXPKGS)/ruff check src tests
+	@$(NIXPKGS)/ruff format --check src tests
+	@$(NIXPKGS)/snakefmt --check Snakefile workflow/rules
+	@PYTHONPATH=src $(NIXPKGS)/pytest -p no:cacheprovider -m "not slow and not slurm and not browser and not nix and not workers" \
+		tests/checkpoint tests/worlds tests/render
+	@PYTHONPATH=$(CURDIR)/src $(NIXPKGS)/snakemake --cores 2 evidence --configfile tests/workflow/tiny.yaml \
+		--directory $$(mktemp -d)
 
 bench: $(READY) ## Measure sealing, views, planning and training, against peers (20 minutes; docs/performance.md)
 	@$(BIN)/python bench/seal.py

@@ -80,15 +80,21 @@
           variables = ''
             export LEWM_EVIDENCE_ENV=${environment} PYTHONPATH="$PWD/src"
           '';
+          # The command on the sources of the checkout.
+          command = pkgs.writeShellApplication {
+            name = "lewm-evidence";
+            runtimeInputs = [ environment ];
+            text = ''exec python -m lewm_evidence.cli "$@"'';
+          };
           check =
-            name: command:
+            name: script:
             pkgs.runCommand "lewm-evidence-${name}" { nativeBuildInputs = tools; } ''
               cp -r ${self} source
               chmod -R u+w source
               cd source
               ${variables}
               export HOME="$TMPDIR" OMP_NUM_THREADS=1
-              ${command}
+              ${script}
               touch $out
             '';
         in
@@ -96,7 +102,7 @@
           shell =
             hook:
             pkgs.mkShell {
-              packages = tools;
+              packages = tools ++ [ command ];
               shellHook = variables + hook;
             };
           evidence = pkgs.writeShellApplication {

@@ -86,6 +86,12 @@ def test_the_cuda_shell_finds_the_driver_first(project: Checkout) -> None:
     assert passed(project.nix("develop", "-c", "bash", "-c", 'echo "[$cuda]"')) == "[]\n"
 
 
+def test_the_shell_has_the_command(project: Checkout) -> None:
+    """`lewm-evidence` runs the sources of the checkout, and its exit status passes through."""
+    assert passed(project.nix("develop", "-c", "lewm-evidence", "--version")).startswith("lewm-evidence ")
+    assert project.nix("develop", "-c", "lewm-evidence", "verify", "no-such-bundle").returncode == 2
+
+
 def test_the_program_is_snakemake_on_the_evidence(project: Checkout) -> None:
     """`nix run .#evidence -- -n` plans the bundle; a failure passes through."""
     assert re.search(r"^evidence +1$", passed(project.nix("run", ".#evidence", "--", "-n")), re.MULTILINE)

@@ -93,7 +93,7 @@ in
 
   writeShellApplication =
     { name, runtimeInputs, text }:
-    script name "set -euo pipefail\nexport PATH=${pathOf runtimeInputs}\n${text}";
+    script name "set -euo pipefail\nexport PATH=${pathOf runtimeInputs}:$PATH\n${text}";
 
   mkShell =
     { packages, shellHook }:
