@@ -130,6 +130,9 @@ class Planner(_Model):
     elites: Positive = Field(20, description="best candidates that the next distribution is fitted to; paper 30")
     horizon: Positive = Field(5, description="length of a plan in action blocks of frameskip steps each; paper 5")
     execute: Positive = Field(5, description="blocks of a plan that are executed before planning again; paper 5")
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="of the model's products; bf16 is faster and plans a little differently"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> "Planner":

@@ -1,12 +1,20 @@
 """Planning by following the cost's gradient through the model."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from lewm_evidence.errors import InputError
-from lewm_evidence.planning.solver import Found, Problem, Solver, check_time
+from lewm_evidence.planning.solver import Costed, Found, Problem, Solver, check_time
+
+
+class Differentiable(Costed, Protocol):
+    """What this solver asks of a model; `LeWM` and `FastLeWM` are such."""
+
+    def cost_gradient(self, z_start: Tensor, z_goal: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns costs (S,) and each cost's gradient by its own actions, (S, T, A)."""
 
 
 @dataclass(frozen=True)
@@ -16,11 +24,13 @@ class GradientDescent(Solver):
     The paper's ablation has Adam behind CEM and ahead of plain gradient descent (arXiv 2603.19312).
 
     Attributes:
+        model: gives costs and their gradients.
         num_samples: starts.
         iterations: steps of Adam.
         learning_rate: of Adam, in z-scored units.
     """
 
+    model: Differentiable
     num_samples: int = 32
     elites: int = 4
     learning_rate: float = 0.1

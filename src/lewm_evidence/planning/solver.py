@@ -45,9 +45,6 @@ class Costed(Protocol):
     def cost_from_latents(self, z_start: Tensor, z_goal: Tensor, actions: Tensor) -> Tensor:
         """Returns costs (S,) for actions (S, T, A)."""
 
-    def cost_gradient(self, z_start: Tensor, z_goal: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns costs (S,) and each cost's gradient by its own actions, (S, T, A)."""
-
 
 class Iteration(NamedTuple):
     """One refinement. Inside a search every tensor has a leading B; in a plan it has not.

@@ -45,7 +45,7 @@ def run(out: Run) -> None:
     model = load_model(out)
     actor = Actor(model, config.planner)
     name = model.normalization.world
-    _record_protocol(out, config, worlds.make(name))
+    _record_protocol(out, config, actor, worlds.make(name))
     outcomes = []
     for episode in range(config.episodes):
         outcomes.append(_episode(out, config, actor, worlds.make(name), episode))
@@ -54,11 +54,11 @@ def run(out: Run) -> None:
     _record_estimates(out, config, outcomes)
 
 
-def _record_protocol(out: Run, config: Evaluate, world: World) -> None:
+def _record_protocol(out: Run, config: Evaluate, actor: Actor, world: World) -> None:
     planner = {f"planner_{key}": value for key, value in config.planner.model_dump().items()}
     fields = config.model_dump(exclude={"planner", "episodes"})
     fields |= {"world": world.name, "judged": world.judged, "min_travel_px": world.min_travel}
-    out.event("evaluate/protocol", n=config.episodes, **fields, **planner)
+    out.event("evaluate/protocol", n=config.episodes, **fields, **planner, planner_path=actor.model.path)
 
 
 def _episode(out: Run, config: Evaluate, actor: Actor, world: World, episode: int) -> dict[str, Outcome]:

@@ -16,7 +16,7 @@ from lewm_evidence.checkpoint import load_checkpoint
 from lewm_evidence.config import Planner
 from lewm_evidence.errors import StageError
 from lewm_evidence.model import LeWM
-from lewm_evidence.planning import CEM, Plan
+from lewm_evidence.planning import CEM, FastLeWM, Plan
 from lewm_evidence.records import Run
 from lewm_evidence.worlds import World
 
@@ -107,14 +107,14 @@ class Actor:
     """The model with its normalisation and a planner: from pictures to actions of the simulator.
 
     Attributes:
-        model: the world model.
+        model: the world model, laid out for speed in the precision that the planner asks for.
         normalization: of the data it was trained on.
         frameskip: environment steps in an action block.
         execute: environment steps of a plan that are executed before planning again.
     """
 
     def __init__(self, model: LeWM, planner: Planner) -> None:
-        self.model = model
+        self.model = FastLeWM(model, precision=planner.precision)
         self.normalization = model.normalization
         self.frameskip = model.normalization.frameskip
         self.execute = planner.execute * self.frameskip

@@ -7,6 +7,7 @@ Writes
 - scalars `score/latent_norm` (step 0 start, 1 goal), `score/cem/elite_cost_mean|elite_cost_min` (step = iteration);
 - histogram `score/costs`: of random z-scored candidates;
 - arrays `score/model`: `pictures` (2, H, W, 3), `latents` (2, D), `candidates` (S, T, A), `costs` (S,), `plan` (T, A);
+- event `score/planner` with `path`, what computed;
 - one event `score/skipped` for each stage that needs the simulator, with `stage` and `reason`;
 - timings `latency/encode`, `latency/cost`, `latency/solve`.
 """
@@ -20,8 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from lewm_evidence.config import Planner
-from lewm_evidence.model import LeWM
-from lewm_evidence.planning import CEM
+from lewm_evidence.planning import CEM, FastLeWM
 from lewm_evidence.records import Run
 from lewm_evidence.records.job import main, say
 from lewm_evidence.stages.rollout import load_model
@@ -34,7 +34,7 @@ _TILES = 16  # a picture is a grid of this many coloured tiles a side
 def run(out: Run) -> None:
     """Encodes two pictures, scores random candidates, plans once."""
     planner = Planner.model_validate(out.config["planner"])
-    model = load_model(out)
+    model = FastLeWM(load_model(out), precision=planner.precision)
     generator = torch.Generator().manual_seed(out.config["seed"])
     pictures = _pictures(out.config["seed"], model.config.image_size)
     latents = _timed(out, "latency/encode", lambda: model.encode(pictures))
@@ -55,6 +55,7 @@ def run(out: Run) -> None:
     tensors = {"latents": latents, "candidates": candidates, "costs": costs, "plan": plan.actions}
     arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
     out.arrays("score/model", {"pictures": pictures, **arrays})
+    out.event("score/planner", path=model.path)
     say(f"score: {len(costs)} candidates cost {costs.min():.3f} to {costs.max():.3f}; a plan costs {plan.cost:.3f}")
     _record_skipped(out, model)
 
@@ -73,7 +74,7 @@ def _timed(out: Run, tag: str, call: Callable[[], T]) -> T:
     return result
 
 
-def _record_skipped(out: Run, model: LeWM) -> None:
+def _record_skipped(out: Run, model: FastLeWM) -> None:
     reason = f"there is no simulator of {model.normalization.world} here; the checkpoint was loaded and scored only"
     for step, stage in enumerate(SKIPPED):
         out.event("score/skipped", step, stage=stage, reason=reason)

@@ -92,7 +92,13 @@ def run(out: Run) -> None:
     fields = {"env_steps": steps, "decisions": decisions, "success": success}
     start_error = _error_between(scratch, task)
     final_error = world.error(task.goal)
-    out.event("showcase/outcome", **fields, start_error_px=start_error, final_error_px=final_error)
+    out.event(
+        "showcase/outcome",
+        planner_path=actor.model.path,
+        **fields,
+        start_error_px=start_error,
+        final_error_px=final_error,
+    )
     say(f"showcase: {'goal reached' if success else 'budget spent'} after {steps} steps, {final_error:.0f} px off")
     if out.spec.device == "cuda":
         out.timing("gpu/peak_memory", torch.cuda.max_memory_allocated(), unit="bytes")
@@ -144,7 +150,7 @@ def _describe_checkpoint(out: Run, actor: Actor) -> str:
         for entry in out.input("checkpoint").manifest.files
         if entry.path.startswith("checkpoint/")
     ]
-    parameters = sum(parameter.numel() for parameter in actor.model.parameters())
+    parameters = sum(parameter.numel() for parameter in actor.model.model.parameters())
     size, dim = actor.model.config.image_size, actor.model.config.dim
     head = f"LeWM, {parameters:,} parameters, pictures of {size} x {size} px, latents of {dim} numbers."
     return "\n".join([head, "", "| file | bytes | sha256 |", "|---|---|---|", *rows])

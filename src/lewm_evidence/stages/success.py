@@ -6,7 +6,8 @@ The first plan of an episode and its goal come from the recorded pictures, where
 the simulator draws. The untrained model has the same architecture and planner: it shows what planning without
 knowledge reaches.
 
-Writes, for the methods `lewm` and `untrained`, the scalars of `play`, `success/<method>/...`. Timing: `success/solve`,
+Writes, for the methods `lewm` and `untrained`, the scalars of `play`, `success/<method>/...`,
+and the event `success/planner` with `path`, what computed. Timing: `success/solve`,
 one for each plan of `lewm` with encoding, in the order made, so the first is a cold one.
 """
 
@@ -39,7 +40,9 @@ def run(out: Run) -> None:
     model = load_model(out)
     world = worlds.make(model.normalization.world)
     seconds: list[float] = []
-    play(out, world, chosen, "lewm", _planning(Actor(model, planner), chosen, seed, seconds))
+    actor = Actor(model, planner)
+    play(out, world, chosen, "lewm", _planning(actor, chosen, seed, seconds))
+    out.event("success/planner", path=actor.model.path)
     for number, value in enumerate(seconds):
         out.timing("success/solve", value, number)
     untrained = Actor(untrained_like(model, seed), planner)

@@ -110,7 +110,7 @@ def surprise(actor: Actor, pictures: NDArray[np.uint8], actions: Actions) -> NDA
     with torch.no_grad():
         for t in range(len(blocks)):
             past = slice(max(0, t + 1 - actor.model.config.history), t + 1)
-            guess = actor.model.predict(z[None, past], blocks[None, past])[0, -1]
+            guess = actor.model.model.predict(z[None, past], blocks[None, past])[0, -1]
             errors.append(float((guess - z[t + 1]).square().mean()))
     return np.array(errors)
 
