@@ -53,7 +53,8 @@ class FastLeWM:
         """What computes, such as "mkldnn-fp32" (oneDNN's packed products), "torch-bf16" or "cuda-graph-bf16"."""
         if self.device.type == "cpu":
             return f"{'mkldnn' if self._packed else 'torch'}-{self.precision}"
-        return f"{self.device.type}{'' if self.graphs.failure else '-graph'}-{self.precision}"
+        graph = "-graph" if self.device.type == "cuda" and not self.graphs.failure else ""
+        return f"{self.device.type}{graph}-{self.precision}"
 
     @property
     def config(self) -> ModelConfig:
