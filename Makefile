@@ -10,7 +10,7 @@ CORES ?= 4
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup evidence test test-slow test-components test-nixpkgs slurm-up slurm-down validator bench bench-gpu check format generated lock clean
+.PHONY: help setup evidence tables test test-slow test-components test-nixpkgs slurm-up slurm-down validator bench bench-gpu check format generated lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -22,6 +22,9 @@ $(READY): requirements/cpu.txt requirements/public.txt pyproject.toml scripts/se
 
 evidence: $(READY) ## Run the whole pipeline on the embedded checkpoint
 	@$(BIN)/snakemake --cores $(CORES) evidence
+
+tables: $(READY) ## Measure the checkpoint as the paper does (minutes of CPU; docs/science.md)
+	@$(BIN)/snakemake --cores $(CORES) tables
 
 test: $(READY) ## Run the tests that need no extra component
 	@$(BIN)/pytest -n logical --dist loadfile -m "not slow and not slurm and not browser and not nix and not workers and not gpu"

@@ -122,18 +122,24 @@ def plan(config: Config, runs: Path = Path("runs")) -> dict[str, Planned]:
     else:
         scored = {key: whole["evaluate"][key] for key in ("seed", "planner")}
         add("score", scored, checkpoint=checkpoint)
-    _add_tensorboard(made, add)
+    unused = _unused(config)
+    _add_tensorboard([name for name in made if name not in unused], add)
     if "showcase" in made:
-        judged = ("showcase", "evaluate", "gate", "probe_tensorboard", "probe_rerun")
-        add("report", {}, checkpoint=checkpoint, **{name: name for name in judged})
-    unused = set() if checkpoint == "train" else {"collect", "train"}
-    if not config.tables.sealed:
-        unused |= set(TABLES)
-    elif has_recorded_starts(config):
-        unused -= {"collect"}
+        told = ("showcase", "evaluate", "gate", "probe_tensorboard", "probe_rerun")
+        tables = ("tables",) if config.tables.sealed else ()
+        add("report", {}, checkpoint=checkpoint, **{name: name for name in (*told, *tables)})
     add("seal", {"config": whole}, **{stage: stage for stage in made if stage not in unused})
     add("verify", {}, seal="seal")
     return made
+
+
+def _unused(config: Config) -> set[str]:
+    """Returns the planned stages that evidence does without."""
+    tables = config.tables.sealed
+    trained = config.checkpoint.source == "trained"
+    collected = trained or (tables and has_recorded_starts(config))
+    kept = {"train": trained, "collect": collected, **dict.fromkeys(TABLES, tables)}
+    return {stage for stage, keep in kept.items() if not keep}
 
 
 def has_simulator(config: Config) -> bool:
@@ -180,10 +186,9 @@ def _add_episodes(whole: dict[str, Any], checkpoint: str, add: Callable[..., Non
     add("probe_rerun", {}, render="render_rerun", showcase="showcase")
 
 
-def _add_tensorboard(made: dict[str, Planned], add: Callable[..., None]) -> None:
+def _add_tensorboard(made: list[str], add: Callable[..., None]) -> None:
     """Adds the event files of everything that has numbers to show."""
-    names = ("fetch", "train", "smoke_train", "score", "showcase", "evaluate")
-    # Of the two trainings one is not asked for.
-    shown = {name: name for name in names if name in made and not (name == "train" and "fetch" in made)}
+    names = ("fetch", "train", "smoke_train", "score", "showcase", "evaluate", *TABLES)
+    shown = {name: name for name in names if name in made}
     add("render_tensorboard", {}, **shown)
     add("probe_tensorboard", {}, render="render_tensorboard", **shown)

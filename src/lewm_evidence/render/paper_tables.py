@@ -5,6 +5,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+Row = Mapping[str, Any]
 COLUMNS = ("row", "label", "value", "low", "high", "unit", "n", "interval", "p", "paper", "where")
 SECTIONS = {
     "Planning": ("success/", "success_minus/", "error/", "error_minus/"),
@@ -16,31 +17,41 @@ SECTIONS = {
 _DIGITS = {"%": 0, "points": 0, "px": 1}
 
 
-def markdown(rows: Sequence[Mapping[str, Any]], differing: Sequence[str], world: str) -> str:
+def by_section(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Returns the rows by the title of their section, sections without rows left out."""
+    found = {title: [r for r in rows if r["row"].startswith(names)] for title, names in SECTIONS.items()}
+    return {title: section for title, section in found.items() if section}
+
+
+def cells(row: Row) -> list[str]:
+    """Returns a row for people: label, measured, interval, n, p, paper, where."""
+    interval = f"{number(row['low'], row['unit'])} to {number(row['high'], row['unit'])}"
+    shown = [row["label"], measured(row), interval, str(row["n"]), p_value(row["p"])]
+    return [*shown, row["paper"] or "", row["where"] or ""]
+
+
+def markdown(rows: Sequence[Row], differing: Sequence[str], world: str) -> str:
     """Returns the page: a table for each section, then what differs from the paper."""
     lines = [f"# {world}: this checkpoint beside the paper", ""]
-    for title, prefixes in SECTIONS.items():
-        found = [row for row in rows if row["row"].startswith(prefixes)]
-        if found:
-            lines += [
-                f"## {title}",
-                "",
-                "| | measured | 95 % interval | n | p | paper | where |",
-                "|---|---|---|---|---|---|---|",
-            ]
-            lines += [_line(row) for row in found]
-            lines += [""]
+    for title, section in by_section(rows).items():
+        lines += [
+            f"## {title}",
+            "",
+            "| | measured | 95 % interval | n | p | paper | where |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        lines += [f"| {' | '.join(cells(row))} |" for row in section]
+        lines += [""]
     tests = sum(row["p"] is not None for row in rows)
     lines += [
         f"p is not adjusted. {tests} tests stand here; 0.05 shared out among them is {0.05 / max(tests, 1):.3f}.",
         "",
-        "## What differs from the paper",
-        "",
     ]
-    return "\n".join([*lines, *(f"- {text}" for text in differing)]) + "\n"
+    lines += ["## What differs from the paper", "", *(f"- {text}" for text in differing)]
+    return "\n".join(lines) + "\n"
 
 
-def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+def csv_text(rows: Sequence[Row]) -> str:
     """Returns the rows as CSV with a header; numbers in full."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
@@ -49,7 +60,7 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
-def measured(row: Mapping[str, Any]) -> str:
+def measured(row: Row) -> str:
     """Returns the value of a row with its unit."""
     return f"{number(row['value'], row['unit'])}{' ' + row['unit'] if row['unit'] else ''}"
 
@@ -76,17 +87,3 @@ def planning_time(times: Mapping[str, float], plans: int, planner: Mapping[str, 
     ]
     note = f"{plans} plans ({settings}) on the machine that made this; the first is the cold one."
     return "\n".join([*lines, "", note, *([f"Paper: {paper}."] if paper else [])]) + "\n"
-
-
-def _line(row: Mapping[str, Any]) -> str:
-    interval = f"{number(row['low'], row['unit'])} to {number(row['high'], row['unit'])}"
-    cells = [
-        row["label"],
-        measured(row),
-        interval,
-        str(row["n"]),
-        p_value(row["p"]),
-        row["paper"] or "",
-        row["where"] or "",
-    ]
-    return f"| {' | '.join(cells)} |"

@@ -1,7 +1,8 @@
 """The report: one HTML page a person wants to read, and the numbers on it as JSON.
 
-Both are functions of finished runs, given by role: `checkpoint`, `showcase`, `evaluate`, `gate` and the probes
-(`probe_<viewer>`). `summarise` holds results only; the page also shows what was measured on the machine.
+Both are functions of finished runs, given by role: `checkpoint`, `showcase`, `evaluate`, `gate`, the probes
+(`probe_<viewer>`) and, where they were made, `tables`. `summarise` holds results only; the page also shows what was
+measured on the machine.
 """
 
 import json
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from lewm_evidence.errors import StageError
 from lewm_evidence.records import FinishedRun
 from lewm_evidence.records.schema import Arrays, Image
+from lewm_evidence.render import paper_tables
 from lewm_evidence.render import report_pictures as pictures
 from lewm_evidence.render import report_plots as plots
 from lewm_evidence.render.report_page import PAGE
@@ -45,6 +47,7 @@ def summarise(runs: Runs) -> Row:
         "evaluate": _evaluate(runs["evaluate"]),
         "gate": [event.fields for event in runs["gate"].events("gate/check")],
         "showcase": _showcase(runs["showcase"]),
+        "paper": _paper(runs["tables"]) if "tables" in runs else None,
         "probes": {role.removeprefix("probe_"): _probe(runs[role]) for role in runs if role.startswith("probe_")},
     }
 
@@ -84,6 +87,13 @@ def _evaluate(run: FinishedRun) -> Row:
 
 def _estimate(run: FinishedRun, tag: str) -> dict[str, float]:
     return {"mean": run.last(tag), "low": run.last(f"{tag}_low"), "high": run.last(f"{tag}_high")}
+
+
+def _paper(run: FinishedRun) -> Row:
+    """Returns the rows of the paper's tables by section, and what differs from the paper."""
+    rows = [dict(event.fields) for event in run.events("tables/row")]
+    differs = [event.fields["text"] for event in run.events("tables/differs")]
+    return {"sections": paper_tables.by_section(rows), "differs": differs}
 
 
 def _event(run: FinishedRun, tag: str) -> Row:
@@ -141,7 +151,9 @@ def render_page(runs: Runs) -> str:
     decisions = [showcase.arrays(path) for path in _paths(showcase, "arrays", "showcase/decision").values()]
     geometry = showcase.arrays(_paths(showcase, "arrays", "showcase/geometry")[0])
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters.update(px=_px, number=_number, percent=_percent, ms=_ms, size=_size)
+    environment.filters.update(
+        paper_cells=paper_tables.cells, px=_px, number=_number, percent=_percent, ms=_ms, size=_size
+    )
     return environment.from_string(PAGE).render(
         **summary,
         measured=measure(runs),

@@ -176,7 +176,20 @@ was then seen. Prediction is good where the first line lies far below the second
 </tbody></table></div></details>
 </section>
 
-<section>
+{% if paper %}<section>
+<h2>Beside the paper</h2>
+<p>The published evaluation's measures, taken of this checkpoint. A number stands beside the paper's to be compared with
+what differs in mind:</p>
+<ul>{% for text in paper.differs %}<li>{{ text }}</li>{% endfor %}</ul>
+{% for title, rows in paper.sections.items() %}<div class="wide"><h3>{{ title }}</h3><table>
+<thead><tr><th></th><th class="n">measured</th><th class="n">95&nbsp;% interval</th><th class="n">n</th><th class="n">p</th><th>paper</th></tr></thead>
+<tbody>{% for row in rows %}{% set cells = row | paper_cells %}
+<tr><th>{{ cells[0] }}</th>{% for cell in cells[1:5] %}<td class="n">{{ cell }}</td>{% endfor %}<td>{{ cells[5] }}{% if cells[6] %} <span class="note">{{ cells[6] }}</span>{% endif %}</td></tr>{% endfor %}
+</tbody></table></div>{% endfor %}
+<p class="note">p is of a paired test against LeWM, or of surprise against the same episodes undisturbed, and not adjusted for the number of tests.</p>
+</section>
+
+{% endif %}<section>
 <h2>Speed on the machine that made this</h2>
 <div class="wide"><table>
 <thead><tr><th>planning</th><th class="n">first call</th><th class="n">p50</th><th class="n">p95</th><th class="n">repeats</th></tr></thead>

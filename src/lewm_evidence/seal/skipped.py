@@ -17,7 +17,8 @@ _SHOWN = (
     "probe_rerun",
     "report",
 )
-_OWN = {*_SHOWN, "fetch", "collect", "train"}
+_TABLES = ("starts", "baselines", "success", "probing", "surprise", "tables")
+_OWN = {*_SHOWN, *_TABLES, "fetch", "collect", "train"}
 
 
 def skipped(
@@ -53,6 +54,8 @@ def _runs(
     for stage in _SHOWN:
         if stage not in stages:
             yield stage, "no run of this stage was sealed"
+    if "tables" not in stages:
+        yield "the paper's tables", "tables.sealed is not set, or there is no simulator of the checkpoint's world"
     if stages <= _OWN:
         yield "foreign trainers and policies", "no run of one was planned"
     if any(manifest.local for manifest in manifests.values()):

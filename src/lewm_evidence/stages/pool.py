@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lewm_evidence.config import Starts
 from lewm_evidence.data.frames import open_frames
 from lewm_evidence.errors import StageError
 from lewm_evidence.records import FinishedRun, Run
@@ -101,9 +102,9 @@ def read_pool(out: Run) -> Pool:
 def read_chosen(out: Run) -> Chosen:
     """Returns the starts of the run's input `starts`."""
     starts = out.input("starts")
-    config = starts.spec.config["starts"]
+    config = Starts.model_validate(starts.spec.config["starts"])
     rows = _arrays(starts, "starts/chosen")["rows"]
-    return Chosen(read_pool(out), rows, config["goal_offset"], config["budget"])
+    return Chosen(read_pool(out), rows, config.goal_offset, config.budget)
 
 
 def read_dataset(run: FinishedRun) -> Pool:
