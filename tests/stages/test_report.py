@@ -240,3 +240,23 @@ def test_reads_what_the_stages_write(tmp_path: Path) -> None:
     assert [decision["executed_steps"] for decision in summary["showcase"]["decisions"]] == [5, 5, 2]
     assert summary["evaluate"]["starts"] == 6
     assert page.count("Decision ") >= 3
+
+
+def test_without_the_papers_tables_there_is_no_section(made: tuple[str, dict[str, Any], FinishedRun]) -> None:
+    """Neither on the page nor in its numbers."""
+    assert "Beside the paper" not in made[0] and made[1]["paper"] is None
+
+
+def test_a_row_of_the_papers_tables_is_shown_in_full(tmp_path: Path) -> None:
+    """What was measured, its interval, n, p, the paper's number and where it stands."""
+    row = {"row": "success/lewm", "label": "success, LeWM", "value": 80.0, "low": 49.0, "high": 94.3, "unit": "%"}
+    row |= {"n": 10, "interval": "Wilson", "p": None, "paper": "96.0 ± 2.83", "where": "Table 5"}
+
+    def write(out: Run) -> None:
+        out.event("tables/row", 0, **row)
+        out.event("tables/differs", 0, text="10 starts instead of 50.")
+
+    page, summary, _ = make(tmp_path, build(tmp_path, tables=write))
+    for words in ("Beside the paper", "success, LeWM", "80 %", "49 to 94", "96.0 ± 2.83", "10 starts instead of 50."):
+        assert words in page
+    assert summary["paper"]["sections"]["Planning"] == [row]
