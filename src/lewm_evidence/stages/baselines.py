@@ -106,6 +106,10 @@ class Simulator:
         start, goal = z_start.numpy(), z_goal.numpy()
         return torch.tensor([self._cost(start, goal, sequence) for sequence in self.actions(actions)])
 
+    def cost_gradient(self, z_start: Tensor, z_goal: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Is never asked: the cross-entropy method needs no gradient, and contacts have none."""
+        raise NotImplementedError
+
     def _cost(self, start: NDArray[np.float64], goal: NDArray[np.float64], actions: Actions) -> float:
         self._world.set_state(start)
         _, reached = execute(self._world, goal, actions)
