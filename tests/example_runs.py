@@ -241,3 +241,18 @@ def _interval(run: Run, tag: str, value: float, half: float) -> None:
     run.scalar(tag, value)
     run.scalar(f"{tag}_low", value - half)
     run.scalar(f"{tag}_high", value + half)
+
+
+def write_train(run: Run) -> None:
+    """Writes what training records at three moments."""
+    random = np.random.default_rng(9)
+    places, spread = random.random((20, 2)).astype(np.float32), random.normal(size=(20, LATENT)).astype(np.float32)
+    run.event("train/model", parameters=1_234_567, train_episodes=90, held_out_episodes=10)
+    for step in (1, 50, 100):
+        for name in ("loss", "prediction_loss", "sigreg", "val_prediction", "val_copy", "val_shuffled"):
+            run.scalar(f"train/{name}", 1 / step + len(name) / 100, step)
+        for name, value in (("embedding_std", 0.9), ("probe_r2_min", 1 - 1 / step), ("probe_r2/agent_x", 0.9)):
+            run.scalar(f"train/{name}", value, step)
+        latents = np.concatenate([places * step, np.zeros((20, LATENT - 2), np.float32)], axis=1) + spread / step
+        run.arrays("train/latents", {"latents": latents, "places": places}, step)
+        run.timing("train/throughput", 100.0 + step, step, unit="1/s")

@@ -119,6 +119,7 @@ def plan(config: Config, runs: Path = Path("runs")) -> dict[str, Planned]:
     if has_simulator(config):
         _add_tables(config, whole, checkpoint, add)
         _add_episodes(whole, checkpoint, add)
+        _add_rerun(made, checkpoint, add)
     else:
         scored = {key: whole["evaluate"][key] for key in ("seed", "planner")}
         add("score", scored, checkpoint=checkpoint)
@@ -178,12 +179,18 @@ def _add_tables(config: Config, whole: dict[str, Any], checkpoint: str, add: Cal
 
 
 def _add_episodes(whole: dict[str, Any], checkpoint: str, add: Callable[..., None]) -> None:
-    """Adds what acts in the simulator, the recording of it, and the verdict."""
+    """Adds what acts in the simulator, and the verdict."""
     add("showcase", whole["showcase"], checkpoint=checkpoint)
     add("evaluate", whole["evaluate"], checkpoint=checkpoint)
     add("gate", whole["gate"], evaluate="evaluate")
-    add("render_rerun", {}, showcase="showcase")
-    add("probe_rerun", {}, render="render_rerun", showcase="showcase")
+
+
+def _add_rerun(made: dict[str, Planned], checkpoint: str, add: Callable[..., None]) -> None:
+    """Adds the recordings: the showcase, and of the trainings the one that is asked for."""
+    trained = "train" if checkpoint == "train" else "smoke_train"
+    recorded = {"showcase": "showcase", **({"train": trained} if trained in made else {})}
+    add("render_rerun", {}, **recorded)
+    add("probe_rerun", {}, render="render_rerun", **recorded)
 
 
 def _add_tensorboard(made: list[str], add: Callable[..., None]) -> None:

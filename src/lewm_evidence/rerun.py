@@ -16,6 +16,7 @@ Rerun is imported when something is first logged. Everything is sanitised by `ev
 
 import importlib
 import json
+import logging
 import math
 import re
 import socket
@@ -33,6 +34,8 @@ from urllib.parse import urlsplit
 from lewm_evidence import viewer
 from lewm_evidence.errors import ConfigError, InputError, ProbeError, StageError
 from lewm_evidence.events import ProviderEvent, clean
+
+_LOG = logging.getLogger(__name__)
 
 EVENT_TIMELINE = "worldforge_event"
 WORLD_TIMELINE = "worldforge_step"
@@ -323,6 +326,14 @@ class _Writer:
         if number is not None:
             self.put(name, self.rr.Scalars([number]))
 
+    def bars(self, name: str, values: list[float], color: tuple[int, int, int]) -> None:
+        try:
+            self.put(name, self.rr.BarChart(values, color=color))
+        except ValueError:
+            if len(values) != 1:
+                raise
+            _LOG.warning("this version of Rerun draws no single bar; %s is left out", name)
+
 
 class RerunEventSink:
     """An event handler that records each event it is called with.
@@ -498,7 +509,7 @@ class RerunArtifactLogger:
         scores = [number for number in map(_number, scored.get("scores") or []) if number is not None]
         _put_tabletop(write, held, scored, scores)
         if scores:
-            write.put("scores/cost_bars", write.rr.BarChart(scores, color=_ORANGE))
+            write.bars("scores/cost_bars", scores, _ORANGE)
             write.scalar("scores/best_cost", scored.get("best_score", min(scores)))
         for index, score in enumerate(scores):
             _Writer(self._session, base, CANDIDATE_TIMELINE, index).scalar("scores/candidate_cost", score)
@@ -651,6 +662,6 @@ def _put_latencies(write: _Writer, held: dict[str, Any]) -> None:
     known = [(name, value) for name, value in rows if value is not None]
     if known:
         values = [value for _, value in known]
-        write.put("runtime/latency_bars", write.rr.BarChart(values, color=_BLUE))
+        write.bars("runtime/latency_bars", values, _BLUE)
         labels = [name for name, _ in known]
         write.put("runtime/latency_labels", write.rr.AnyValues(labels=labels, values_ms=values))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from example_runs import build, finished
+from example_runs import build, finished, write_train
 from lewm_evidence.errors import ProbeError
 from lewm_evidence.records import FinishedRun, Run
 from lewm_evidence.stages import probe_rerun, probe_tensorboard, render_rerun, render_tensorboard
@@ -22,9 +22,10 @@ def chain(runs: Path) -> dict[str, FinishedRun]:
         return done[stage].name
 
     tensorboard = add("render_tensorboard", render_tensorboard.run, **shown)
-    rerun = add("render_rerun", render_rerun.run, showcase=shown["showcase"])
+    recorded = {"showcase": shown["showcase"], "train": finished(runs, "train", write_train).name}
+    rerun = add("render_rerun", render_rerun.run, **recorded)
     add("probe_tensorboard", probe_tensorboard.run, render=tensorboard, **shown)
-    add("probe_rerun", probe_rerun.run, render=rerun, showcase=shown["showcase"])
+    add("probe_rerun", probe_rerun.run, render=rerun, **recorded)
     return done
 
 
@@ -56,7 +57,7 @@ def test_what_depends_on_the_machine_is_no_result(done: dict[str, FinishedRun]) 
     """Timing charts are views; the recording and result charts are results."""
     roles = {entry.path: entry.role for run in done.values() for entry in run.manifest.files}
     assert roles["views/results/showcase.rrd"] == "result"
-    assert roles["views/results/showcase.rrd.json"] == "result"
+    assert roles["views/results/showcase.rrd.json"] == roles["views/results/training.rrd"] == "result"
     charts = {path: role for path, role in roles.items() if "tfevents" in path}
     assert {role for path, role in charts.items() if path.startswith("views/results/")} == {"result"}
     assert {role for path, role in charts.items() if path.startswith("views/timing/")} == {"view"}

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from rerun.chunk import Chunk, RrdReader
 
 from lewm_evidence.errors import ProbeError
 from lewm_evidence.probe.process import child, last_lines
 from lewm_evidence.records.finished import FinishedRun
 from lewm_evidence.records.schema import Arrays, Event, Histogram, Image, Scalar, Text
+from lewm_evidence.render.chunks import Chunk, RrdReader
 
 _VERIFY_LIMIT = 120.0
 
@@ -45,6 +45,7 @@ _COMPONENTS = {
     "event": "TextDocument:text",
     "strips": "LineStrips2D:strips",
     "positions": "Points2D:positions",
+    "points": "Points2D:positions",
 }
 
 
@@ -115,7 +116,7 @@ def _cells(chunk: Chunk) -> Iterator[tuple[str, Point]]:
 
 
 def check(path: Path, run: FinishedRun) -> list[Check]:
-    """Compares the recording at `path` with the records of the showcase `run` it was made from.
+    """Compares the recording at `path` with the records of the showcase or training `run` it was made from.
 
     Returns:
         What was compared, in the order of the records.
@@ -151,7 +152,10 @@ def _expected(run: FinishedRun) -> dict[tuple[str, str], list[tuple[int, Any]]]:
         elif isinstance(record, Arrays) and record.tag == "showcase/decision":
             for key, content in _drawn(run.arrays(record.path)):
                 wanted[key].append((record.step, content))
-    wanted["positions", "/tabletop/agent"] = _agent(run)
+        elif isinstance(record, Arrays) and record.tag == "train/latents":
+            wanted["points", "/latents"].append((record.step, len(run.arrays(record.path)["latents"])))
+    if agent := _agent(run):
+        wanted["positions", "/tabletop/agent"] = agent
     return wanted
 
 
@@ -207,6 +211,8 @@ def _agrees(kind: str, content: Any, cell: Any) -> bool:
         return bool(cell == [content])
     if kind == "event":
         return all(word in cell[0] for word in content)
+    if kind == "points":
+        return bool(len(cell) == content)
     if kind == "strips":
         return bool(_strips(cell) == content)
     return bool(cell == [content])

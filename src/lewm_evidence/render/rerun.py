@@ -18,15 +18,17 @@ import numpy as np
 import rerun as rr
 import rerun.blueprint as rrb
 from numpy.typing import NDArray
-from rerun.chunk import Chunk, RrdReader
 
 from lewm_evidence.canonical import canonical_json, sha256_bytes
 from lewm_evidence.errors import StageError
 from lewm_evidence.records.finished import FinishedRun
 from lewm_evidence.records.schema import Arrays, Event, Histogram, Image, Record, Scalar, Text
 from lewm_evidence.render import rrd
+from lewm_evidence.render.chunks import Chunk, RrdReader
 
 APPLICATION = "lewm_evidence_showcase"
+# The recording of a run, by its stage.
+FILES = {"showcase": "showcase.rrd", "train": "training.rrd"}
 
 # Which timeline the step of a record counts; everything else counts decisions.
 PER_STEP = ("frame", "error_px", "agent_", "block_")  # beginnings of names
@@ -316,8 +318,11 @@ def blueprint(space: Sequence[float] = (512.0, 512.0), note: str = "") -> rrb.Bl
     )
 
 
-def render(run: FinishedRun, path: Path) -> None:
-    """Writes the recording of a finished showcase, with its layout, to `path`; its bytes depend on the records alone.
+def render(run: FinishedRun, path: Path) -> bool:
+    """Writes the recording of a finished showcase, with its layout, to `path`.
+
+    Returns:
+        Whether its bytes depend on the records alone, see `rrd.write`.
 
     Raises:
         StageError: when the run is not a finished showcase.
@@ -325,7 +330,7 @@ def render(run: FinishedRun, path: Path) -> None:
     made = chunks(run)
     (geometry,) = _arrays(run, "showcase/geometry")
     note = " (its green tee is paint)" if "block_outline" in geometry else ""
-    rrd.write(path, APPLICATION, run.manifest.key, made, blueprint(geometry["space"].tolist(), note))
+    return rrd.write(path, APPLICATION, run.manifest.key, made, blueprint(geometry["space"].tolist(), note))
 
 
 def digest(path: Path) -> dict[str, Any]:

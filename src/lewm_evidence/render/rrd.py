@@ -3,8 +3,8 @@
 Rerun's own writer puts random ids into chunks, store headers and blueprints and lists the columns of the footer in
 random order. Here chunks and views get ids that count, Rerun writes layout and data into a file each, and the two
 are joined under a footer with sorted columns. The framing is that of Rerun 0.41 (RRF2), which documents it in its
-source only (crates/store/re_log_encoding, re_protos); the package is pinned to that version, a file of another
-shape is refused, and `rerun rrd verify` judges the result.
+source only (crates/store/re_log_encoding, re_protos); the package is pinned to that version, and `rerun rrd verify`
+judges the result.
 """
 
 import struct
@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import rerun as rr
 import rerun.blueprint as rrb
-from rerun.chunk import Chunk, LazyChunkStream, RrdReader
 
 from lewm_evidence.canonical import write_atomic
 from lewm_evidence.errors import StageError
+from lewm_evidence.render.chunks import Chunk, LazyChunkStream, RrdReader
 
+_KNOWN = "0.41."
 _HEADER = 12
 _MAGIC = b"RRF2"
 _END, _STORE, _CHUNK, _ACTIVATE = 0, 1, 2, 3
@@ -40,8 +42,8 @@ class _File(NamedTuple):
     manifest: dict[int, bytes]
 
 
-def write(path: Path, application: str, recording: str, chunks: Sequence[Chunk], layout: rrb.Blueprint) -> None:
-    """Writes `chunks` and the `layout` the viewer opens with to `path`; equal arguments give equal bytes.
+def write(path: Path, application: str, recording: str, chunks: Sequence[Chunk], layout: rrb.Blueprint) -> bool:
+    """Writes `chunks` and the `layout` the viewer opens with to `path`.
 
     Args:
         path: the `.rrd` file, replaced if it exists.
@@ -50,9 +52,33 @@ def write(path: Path, application: str, recording: str, chunks: Sequence[Chunk],
         chunks: the data, in the order to be written.
         layout: a fresh blueprint; its views and containers are renamed.
 
+    Returns:
+        Whether the bytes depend on the arguments alone: with Rerun 0.41. Other versions frame files in other ways, so
+        they write the file themselves: the same content, in bytes that differ from run to run.
+
     Raises:
-        StageError: when Rerun writes another framing than the one known here.
+        StageError: when Rerun 0.41 writes another framing than the one known here.
     """
+    if not rr.__version__.startswith(_KNOWN):
+        _plain(path, application, recording, chunks, layout)
+        return False
+    write_atomic(path, _pinned(application, recording, chunks, layout))
+    return True
+
+
+def _plain(path: Path, application: str, recording: str, chunks: Sequence[Chunk], layout: rrb.Blueprint) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        made = Path(folder) / path.name
+        stream = rr.RecordingStream(application, recording_id=recording, send_properties=False)
+        stream.save(made, default_blueprint=layout)
+        stream.send_chunks(list(chunks))
+        stream.flush()
+        stream.disconnect()
+        made.replace(path)
+
+
+def _pinned(application: str, recording: str, chunks: Sequence[Chunk], layout: rrb.Blueprint) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         views = _layout_chunks(layout, application, Path(folder) / "layout.rbl")
         front = _written(views, len(chunks), application, _LAYOUT_NAME, Path(folder) / "layout.rrd")
@@ -60,7 +86,7 @@ def write(path: Path, application: str, recording: str, chunks: Sequence[Chunk],
     front = _as_layout(front)
     # Make the layout with this store id the default one of the application.
     front.messages.append((_ACTIVATE, _field(1, front.manifest[1]) + _field(3, 1)))
-    write_atomic(path, _joined([front, data]))
+    return _joined([front, data])
 
 
 def _layout_chunks(layout: rrb.Blueprint, application: str, path: Path) -> list[Chunk]:

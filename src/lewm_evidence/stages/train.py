@@ -8,6 +8,8 @@ Writes:
     `train/probe_r2_min` (agent and block position, of pictures that show the agent) and `train/probe_r2/<quantity>`.
     event `train/model` (parameters, precision, training and held-out episodes); text
     `checkpoint/tensors_by_name`.
+    arrays `train/latents`: `latents` (128, D) of the same held-out pictures each time, and `places` (128, 2), where in
+    them the block was, or the agent where there is no block, as shares of the plane; 0.5 where no states are known.
     timing `train/throughput` (windows per second).
     files `checkpoint/` as `checkpoint.load_checkpoint` reads it.
 

@@ -237,6 +237,7 @@ class _Recorder:
         held_out = measure.held_out(trainer.model.eval(), self._data, config)
         for name, value in (values | held_out).items():
             self._out.scalar(f"train/{name}", value, done)
+        self._out.arrays("train/latents", measure.shown(trainer.model, self._data, config.seed), done)
         self._out.timing("train/throughput", rate, done, unit="1/s")
         self._since, self._start = done, time.perf_counter()
         shown = (

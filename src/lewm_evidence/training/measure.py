@@ -16,6 +16,7 @@ from lewm_evidence.training.data import Data
 from lewm_evidence.worlds import World
 
 RIDGE = 1e-3
+SHOWN = 128
 
 
 def held_out(model: LeWM, data: Data, config: Train) -> dict[str, float]:
@@ -34,6 +35,20 @@ def held_out(model: LeWM, data: Data, config: Train) -> dict[str, float]:
         **({"probe_r2_min": min(positions)} if positions else {}),
         **{f"probe_r2/{name}": score for name, score in scores.items()},
     }
+
+
+def shown(model: LeWM, data: Data, seed: int) -> dict[str, NDArray[np.float32]]:
+    """Returns `latents` (128, D) of held-out pictures and where things are in them; of the same pictures each time.
+
+    `places` (128, 2) are the block's, or the agent's where there is no block, as shares of the plane; 0.5 where no
+    states are known.
+    """
+    frames, states = data.held_out.draw_frames(np.random.default_rng([seed, 0, 2]), SHOWN)
+    names = data.world.state_names
+    first = names.index("block_x") if "block_x" in names else names.index("agent_x")
+    known = states.shape[1] > 0
+    places = states[:, first : first + 2] / data.world.space if known else np.full((len(states), 2), 0.5)
+    return {"latents": model.encode(frames).float().cpu().numpy(), "places": np.asarray(places, np.float32)}
 
 
 def _probe(model: LeWM, data: Data, rng: np.random.Generator, measured: int) -> dict[str, float]:
