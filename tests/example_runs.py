@@ -25,22 +25,20 @@ SIZE = 224
 METHODS = {"lewm": 60.0, "random": 190.0, "noop": 170.0}
 
 
+def open_run(runs: Path, stage: str = "train", config: dict[str, Any] | None = None, **inputs: str) -> Run:
+    """Returns a run of `stage` that records nothing yet."""
+    packages = {"numpy": "2.4.0"}
+    spec = Spec(
+        stage=stage, config=config or {}, code="0" * 64, packages=packages, device=None, precision=None, inputs=inputs
+    )
+    return Run(runs, spec)
+
+
 def finished(
     runs: Path, stage: str, write: Any = None, config: dict[str, Any] | None = None, **inputs: str
 ) -> FinishedRun:
     """Returns a finished run of `stage` whose records are what `write(run)` records."""
-    run = Run(
-        runs,
-        Spec(
-            stage=stage,
-            config=config or {},
-            code="0" * 64,
-            packages={"numpy": "2.4.0"},
-            device=None,
-            precision=None,
-            inputs=inputs,
-        ),
-    )
+    run = open_run(runs, stage, config, **inputs)
     if write is not None:
         try:
             write(run)

@@ -1,6 +1,7 @@
 """What `lewm-evidence open-tensorboard` starts, checks, tells and leaves behind."""
 
 import http.server
+import json
 import os
 import re
 import signal
@@ -8,12 +9,17 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+import urllib.error
+import urllib.request
 import webbrowser
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from example_runs import open_run
 from lewm_evidence import cli, cli_open
 from lewm_evidence.cli import main
 
@@ -49,6 +55,7 @@ def test_the_document_s_flags_and_defaults() -> None:
         "no_browser": False,
         "keep_running": False,
         "shutdown_timeout": 5.0,
+        "follow": False,  # ours
     }
     with pytest.raises(SystemExit) as stopped:
         main([COMMAND])
@@ -101,6 +108,31 @@ def test_ctrl_c_ends_it_cleanly(logdir: Path) -> None:
         _, errors = process.communicate(timeout=20)
     assert (process.returncode, errors) == (0, "")
     assert not listening(int(found[1]))
+
+
+def test_a_running_job_can_be_watched(tmp_path: Path, logdir: Path) -> None:
+    """What a run records while the real server shows it appears there, and nothing is written into the run."""
+    run = open_run(tmp_path / "runs")
+    run.scalar("train/loss", 2.0, 1)
+    command = [sys.executable, "-m", "lewm_evidence.cli", COMMAND, "--logdir", str(tmp_path / "runs"), "--follow"]
+    command += ["--port", "0", "--no-browser", "--poll-interval", "0.1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        url = process.stdout.readline().split()[1]
+        run.scalar("train/loss", 1.0, 2)
+        name = f"results/train-{run.key[:8]}"
+        place = f"{url}data/plugin/scalars/scalars?run={name}&tag=train/loss"
+        steps: list[int] = []
+        end = time.monotonic() + 30
+        while steps != [1, 2] and time.monotonic() < end:
+            time.sleep(0.2)
+            with suppress(urllib.error.HTTPError), urllib.request.urlopen(place) as answer:
+                steps = [row[1] for row in json.load(answer)]
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    run.close()
+    assert (steps, process.returncode, errors) == ([1, 2], 0, "")
+    assert sorted(path.name for path in run.path.iterdir()) == ["records.jsonl", "spec.json"]
 
 
 @pytest.fixture

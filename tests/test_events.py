@@ -10,10 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lewm_evidence.errors import InputError
 from lewm_evidence.events import EventStream, ProviderEvent, clean, clean_text, names_secret
+from lewm_evidence.probe.rerun import read
 from lewm_evidence.records import redact
+from lewm_evidence.rerun import RerunEventSink, RerunRecordingConfig, RerunSession
+from lewm_evidence.tensorboard import create_tensorboard_inspector
 
 FIELDS: dict[str, Any] = {
     "provider": "mock",
@@ -175,3 +179,21 @@ def test_anything_json_can_hold_is_taken_apart() -> None:
     assert names_secret("privateKey") and not names_secret("monkey")
     with pytest.raises(InputError, match="a object cannot be written"):
         clean(object())
+
+
+def test_one_stream_feeds_both_bridges(tmp_path: Path) -> None:
+    """Each event reaches TensorBoard and Rerun once, under one number, and a summary does not repeat it."""
+    with RerunSession(RerunRecordingConfig(save_path=tmp_path / "a.rrd")) as session:
+        inspector = create_tensorboard_inspector(log_dir=tmp_path / "logs")
+        stream = EventStream([inspector.log_event, RerunEventSink(session)])
+        for duration in (1.5, 2.5):
+            stream({"provider": "hub", "operation": "fetch", "phase": "success", "duration_ms": duration})
+        inspector.log_robotics_showcase_summary({"provider_events": [event.to_dict() for event in stream.events]})
+        inspector.close()
+    reader = EventAccumulator(str(tmp_path / "logs"), size_guidance={"tensors": 0})
+    reader.Reload()
+    tag = "worldforge/leworldmodel/events/hub/fetch/duration_ms"
+    shown = [(event.step, event.tensor_proto.float_val[0]) for event in reader.Tensors(tag)]
+    recorded = read(tmp_path / "a.rrd")["/worldforge/events/hub/fetch/success/duration_ms", "Scalars:scalars"]
+    assert shown == [(point.times["worldforge_event"], point.content[0]) for point in recorded] == [(0, 1.5), (1, 2.5)]
+    assert [name for name in reader.Tags()["tensors"] if name.startswith(tag)] == [tag]

@@ -354,6 +354,7 @@ def test_values_can_be_read_at_once_and_purge_is_written(tmp_path: Path) -> None
     last = max(tmp_path.iterdir())
     assert last.name.endswith(".evidence.again")
     assert read(last) == {"loss": [(2, 7.0)]}
+    assert read(tmp_path)["loss"] == [(0, 0.0), (1, 1.0), (2, 7.0)]
 
 
 class FakeWriter:

@@ -3,7 +3,8 @@
 import argparse
 import os
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 # TensorBoard's own limits hide points and most frames of a run; 0 does not mean all.
 _SAMPLES = "scalars=10000,histograms=1000,images=1000,text=1000"
+_TURN = 1.0  # seconds between two looks at what a run has recorded
 _LOOPBACK = ("localhost", "127.0.0.1")
 
 
@@ -31,6 +33,7 @@ def add_open_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
         description=about,
         epilog="examples:\n"
         "  lewm-evidence open-tensorboard --logdir evidence/0123456789abcdef0123/bag   until Ctrl-C\n"
+        "  lewm-evidence open-tensorboard --logdir runs --follow                       watch what is running\n"
         "  lewm-evidence open-tensorboard --logdir runs --probe --no-browser           does it work?\n\n"
         "What TensorBoard prints goes to tensorboard.stdout.log and tensorboard.stderr.log in the folder it tells,\n"
         "which is never the log directory.\n"
@@ -47,6 +50,9 @@ def add_open_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     ):
         parser.add_argument(name, type=float, default=default, metavar="SECONDS", help=f"{what} (default: {default:g})")
     parser.add_argument("--probe", action="store_true", help="check the page it serves, then end it")
+    parser.add_argument(
+        "--follow", action="store_true", help="DIR holds runs, or is one: show those that are running, as they record"
+    )
     parser.add_argument("--no-browser", action="store_true", help="open no browser; nor does --probe")
     parser.add_argument(
         "--keep-running", action="store_true", help="until it ends or Ctrl-C, also after --probe; the default without"
@@ -55,22 +61,56 @@ def add_open_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 
 
 def _open_tensorboard(args: argparse.Namespace) -> int:
+    _check(args)
+    if args.follow:
+        with _followed(args.logdir) as logdir:
+            return _serve(args, logdir)
+    return _serve(args, args.logdir.resolve())
+
+
+@contextmanager
+def _followed(place: Path) -> Iterator[Path]:
+    """Gives a log directory to which the unfinished runs below `place` are written until the block ends."""
+    import tempfile
+    from threading import Event, Thread
+
+    from lewm_evidence.render.watch import Watcher
+
+    with tempfile.TemporaryDirectory(prefix="lewm-evidence-") as folder:
+        follower, stop = Watcher(place, Path(folder)), Event()
+        follower.turn()
+
+        def follow() -> None:
+            while not stop.wait(_TURN):
+                follower.turn()
+
+        thread = Thread(target=follow, daemon=True)
+        thread.start()
+        try:
+            yield Path(folder).resolve()
+        finally:
+            stop.set()
+            thread.join()
+            follower.close()
+
+
+def _serve(args: argparse.Namespace, logdir: Path) -> int:
     import sys
 
     from lewm_evidence.errors import ProbeError
     from lewm_evidence.probe.process import child
 
-    _check(args)
     port = args.port or _free_port()
     title = f"TensorBoard {os.urandom(4).hex()}"
-    command = [sys.executable, "-P", "-m", "tensorboard.main", "--logdir", str(args.logdir.resolve())]
+    command = [sys.executable, "-P", "-m", "tensorboard.main", "--logdir", str(logdir)]
     command += ["--host", "127.0.0.1", "--port", str(port), "--window_title", title]
     command += ["--load_fast", "false", "--samples_per_plugin", _SAMPLES]
+    command += ["--reload_interval", "2"] if args.follow else []
     logs = _logs(args.logdir, port)
     with child(command, logs.output, errors=logs.errors, grace=args.shutdown_timeout) as process:
         from lewm_evidence.probe.tensorboard import Server
 
-        server = Server(port, process, args.logdir.resolve(), title)
+        server = Server(port, process, logdir, title)
         url = f"http://{args.host}:{port}/"
         try:
             _wait(server, logs, args.ready_timeout, args.poll_interval)

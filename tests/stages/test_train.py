@@ -117,6 +117,7 @@ def test_training_changes_every_weight(trained: FinishedRun) -> None:
 def test_only_promised_files_are_part_of_a_run(trained: FinishedRun) -> None:
     """The finished run holds records, the checkpoint and its spec, no more."""
     assert {entry.path.split("/")[0] for entry in trained.manifest.files} == {
+        "arrays",
         "checkpoint",
         "records.jsonl",
         "spec.json",

@@ -107,10 +107,11 @@ def read(path: Path) -> dict[tuple[str, str], list[Point]]:
 
 def _cells(chunk: Chunk) -> Iterator[tuple[str, Point]]:
     batch = chunk.to_record_batch()
-    columns = {name: batch.column(name).to_pylist() for name in batch.schema.names}
-    times = {name: columns.pop(name) for name in chunk.timeline_names}
-    for component in columns.keys() & set(_COMPONENTS.values()):
-        for row, cell in enumerate(columns[component]):
+    # As numbers: a time of the clock is finer than Python's.
+    clock = [name for name in chunk.timeline_names if name not in ("log_time", "log_tick")]
+    times = {name: batch.column(name).cast("int64").to_pylist() for name in clock}
+    for component in set(batch.schema.names) & set(_COMPONENTS.values()):
+        for row, cell in enumerate(batch.column(component).to_pylist()):
             if cell is not None:
                 yield component, Point({name: values[row] for name, values in times.items()}, cell)
 

@@ -32,7 +32,8 @@ class LiveWriter(EventWriter):
         self._path = _new_file(folder, suffix)
         if purge_step is not None:
             start = SessionLog(status=SessionLog.START)
-            self._write(TfEvent(wall_time=EPOCH + purge_step, step=purge_step, session_log=start))
+            for _ in range(2):  # the first of a run is its beginning, only the next one makes TensorBoard forget
+                self._write(TfEvent(wall_time=EPOCH + purge_step, step=purge_step, session_log=start))
 
     def histogram(self, tag: str, values: Iterable[float], step: int) -> None:
         """Writes a sample, binned into 30 buckets of equal width; takes arrays whole."""

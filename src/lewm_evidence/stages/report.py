@@ -3,19 +3,22 @@
 Inputs: `checkpoint` (fetch or train), `showcase`, `evaluate`, `gate`, `probe_tensorboard`, `probe_rerun`.
 
 Writes `views/report/index.html`, one self-contained page; it shows timings, so it is a view. Its result numbers
-are `views/results/summary.json`, a result: canonical JSON without timing.
+are `views/results/summary.json`, a result: canonical JSON without timing. `views/showcase.json`, a view, is the
+showcase as the summary that WorldForge's tools read, with the blocks `tensorboard` and `rerun`.
 """
 
 from lewm_evidence.canonical import canonical_json, write_atomic
 from lewm_evidence.records import Run
 from lewm_evidence.records.job import main, say
 from lewm_evidence.render.report import render_page, summarise
+from lewm_evidence.render.showcase_summary import showcase_summary
 
 
 def run(out: Run) -> None:
     """Writes the page and its numbers."""
     runs = {role: out.input(role) for role in sorted(out.spec.inputs)}
     write_atomic(out.path / "views" / "results" / "summary.json", canonical_json(summarise(runs)))
+    write_atomic(out.path / "views" / "showcase.json", canonical_json(showcase_summary(runs)))
     page = render_page(runs).encode()
     write_atomic(out.path / "views" / "report" / "index.html", page)
     say(f"report: {len(page) / 1e6:.2f} MB, {out.path / 'views' / 'report' / 'index.html'}")

@@ -1,0 +1,93 @@
+"""Shows runs in TensorBoard from outside, while other processes write them."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from lewm_evidence.records.finished import FinishedRun
+from lewm_evidence.records.manifest import MANIFEST
+from lewm_evidence.records.schema import RECORD, Timing
+from lewm_evidence.render.live_tensorboard import LiveWriter
+from lewm_evidence.render.tensorboard import EventWriter, write_record
+
+
+class Watcher:
+    """Watches the unfinished runs below a folder; what has a manifest when it is first seen is not watched.
+
+    A run appears as `results/<stage>-<key>` and `timing/<stage>-<key>`. Its event files hold what rendering it will
+    give, but for what only a finished run has: configuration, charts, graph, latents.
+
+    Args:
+        place: a run directory, or a folder of them such as `runs`.
+        logdir: the folder that TensorBoard shows.
+    """
+
+    def __init__(self, place: Path, logdir: Path) -> None:
+        self._place, self._logdir = place, logdir
+        self._runs: dict[Path, tuple[_Tail, _Tail]] = {}
+        self._seen: set[Path] = set()
+
+    def turn(self) -> int:
+        """Writes what is new and returns how many lines that were."""
+        for run in self._found():
+            name = f"{run.parent.name}-{run.name[:8]}"
+            results, timing = (self._logdir / part / name for part in ("results", "timing"))
+            self._runs[run] = (_Tail(run / "records.jsonl", results), _Tail(run / "timing.jsonl", timing))
+        return sum(tail.turn() for tails in self._runs.values() for tail in tails)
+
+    def close(self) -> None:
+        """Closes every event file."""
+        for tails in self._runs.values():
+            for tail in tails:
+                tail.close()
+
+    def _found(self) -> Iterator[Path]:
+        specs = (
+            [self._place / "spec.json"] if (self._place / "spec.json").exists() else self._place.glob("*/*/spec.json")
+        )
+        for run in sorted(spec.parent for spec in specs):
+            if run not in self._seen:
+                self._seen.add(run)
+                if not (run / MANIFEST).exists():
+                    yield run
+
+
+class _Tail:
+    """Writes the lines of a file of records as they are appended, also when a training went back to a resume point."""
+
+    def __init__(self, file: Path, folder: Path) -> None:
+        self._file, self._folder = file, folder
+        self._writer: EventWriter = EventWriter(folder)
+        self._read = 0
+
+    def turn(self) -> int:
+        if not self._file.exists():
+            return 0
+        if self._file.stat().st_size < self._read:
+            self._go_back()
+        with self._file.open("rb") as file:
+            file.seek(self._read)
+            data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]  # the last line may be half written
+        self._read += len(whole)
+        for line in whole.splitlines():
+            self._write(line)
+        return whole.count(b"\n")
+
+    def _write(self, line: bytes) -> None:
+        if self._file.name == "timing.jsonl":
+            timing = Timing.model_validate_json(line)
+            self._writer.scalar(f"timing/{timing.tag}", timing.value, timing.step)
+        else:
+            write_record(self._writer, FinishedRun(self._file.parent), RECORD.validate_json(line))
+
+    def _go_back(self) -> None:
+        """TensorBoard forgets what was recorded after the resume point."""
+        lines = self._file.read_bytes().splitlines()
+        self._read = self._file.stat().st_size
+        last = max((int(json.loads(line)["step"]) for line in lines), default=-1)
+        self.close()
+        self._writer = LiveWriter(self._folder, purge_step=last + 1)
+
+    def close(self) -> None:
+        self._writer.__exit__(None, None, None)
