@@ -232,4 +232,4 @@ def test_a_missing_tensorboard_has_status_2(
     """A reviewer's installation has none; what to install is told."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main([COMMAND, "--logdir", str(logdir)]) == 2
-    assert "install lewm-evidence[pipeline] or tensorboard>=2.21" in capsys.readouterr().err
+    assert "install lewm-evidence[tensorboard]" in capsys.readouterr().err

@@ -146,7 +146,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.host not in _LOOPBACK:
         raise ConfigError(f"--host {args.host} is not this machine alone; take {' or '.join(_LOOPBACK)}")
     if find_spec("tensorboard") is None:
-        raise ConfigError("TensorBoard is not installed; install lewm-evidence[pipeline] or tensorboard>=2.21")
+        raise ConfigError("TensorBoard is not installed; install lewm-evidence[tensorboard]")
 
 
 def _free_port() -> int:

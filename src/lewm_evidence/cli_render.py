@@ -61,7 +61,7 @@ def _to_tensorboard(summary: dict[str, Any], folder: Path) -> str:
     with create_tensorboard_inspector(log_dir=folder) as inspector:
         inspector.log_robotics_showcase_summary(summary)
         if not inspector.session.events_written:
-            raise StageError("TensorBoard is not installed, nothing was written; install lewm-evidence[pipeline]")
+            raise StageError("TensorBoard is not installed, nothing was written; install lewm-evidence[tensorboard]")
     return f"{folder} ({_size(folder.glob('*tfevents*'))}); look at it with `lewm-evidence open-tensorboard`"
 
 

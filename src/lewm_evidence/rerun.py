@@ -144,7 +144,7 @@ class RerunSession:
                 self._sdk = importlib.import_module("rerun")
             except ImportError as error:
                 raise StageError(
-                    "recording needs the package rerun-sdk, which is not installed; install lewm-evidence[pipeline]"
+                    "recording needs the package rerun-sdk, which is not installed; install lewm-evidence[rerun]"
                 ) from error
         return self._sdk
 

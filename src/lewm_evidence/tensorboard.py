@@ -35,7 +35,7 @@ _LOG = logging.getLogger(__name__)
 _PREFIX = "worldforge/leworldmodel"
 _NO_SDK = (
     "nothing is written for TensorBoard: neither tensorboard nor tensorboardX can be imported; "
-    "install lewm-evidence[pipeline] or tensorboard>=2.21"
+    "install lewm-evidence[tensorboard]"
 )
 _SUMMARY_TEXTS = ("task", "checkpoint_display", "checkpoint", "state_dir")
 _EVENT_NUMBERS = ("attempt", "max_attempts", "duration_ms", "status_code")

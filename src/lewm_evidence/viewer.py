@@ -24,7 +24,7 @@ def program() -> Path:
     spec = find_spec("rerun_cli")
     path = Path(spec.origin).parent / "rerun" if spec and spec.origin else None
     if path is None or not path.exists():
-        raise ProbeError("the rerun program is not installed; install lewm-evidence[pipeline]")
+        raise ProbeError("the rerun program is not installed; install lewm-evidence[rerun]")
     return path
 
 

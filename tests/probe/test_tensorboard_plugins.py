@@ -45,7 +45,7 @@ def test_a_page_that_is_wrong_is_named(
     assert found is not None
     moved = found._replace(vectors=np.nextafter(found.vectors, np.float32(9)))
     monkeypatch.setattr(hparams, "flat", lambda config: flat(config) | {"seed": 12})
-    monkeypatch.setattr(renderer, "graph", lambda weights: GraphDef().SerializeToString())
+    monkeypatch.setattr(architecture, "graph", lambda weights: GraphDef().SerializeToString())
     monkeypatch.setattr(projector, "points", lambda run: moved)
     monkeypatch.setattr(renderer, "_charts", lambda stage, tags: {"Nothing": ["showcase/nothing$"]})
     renderer.render(examples.values(), tmp_path / "views")

@@ -30,7 +30,6 @@ from lewm_evidence.errors import StageError
 from lewm_evidence.records.finished import FinishedRun
 from lewm_evidence.records.schema import Event, Histogram, Image, Record, Scalar, Text
 from lewm_evidence.render import hparams, projector
-from lewm_evidence.render.architecture import graph
 from lewm_evidence.render.framing import frame
 
 FILE_NAME = "events.out.tfevents.0000000000.evidence"
@@ -250,6 +249,9 @@ def _experiment(runs: Iterable[FinishedRun]) -> Any:
 
 
 def _render_run(run: FinishedRun, logdir: Path, page: Any) -> Iterator[Series]:
+    # Not above: the bridge needs the writer too, and no safetensors.
+    from lewm_evidence.render import architecture
+
     stage, label = run.manifest.stage, run.label
     folder = logdir / "results" / label
     with EventWriter(folder, buffered=True) as writer:
@@ -263,7 +265,7 @@ def _render_run(run: FinishedRun, logdir: Path, page: Any) -> Iterator[Series]:
             writer.layout(label.capitalize(), charts)
         weights = run.path / "checkpoint" / "model.safetensors"
         if weights.exists():
-            writer.graph(graph(weights))
+            writer.graph(architecture.graph(weights))
     embedded = projector.points(run) if stage == "showcase" else None
     if embedded:
         projector.write(embedded, folder)
