@@ -10,7 +10,7 @@ CORES ?= 4
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup evidence tables test test-slow test-components test-nixpkgs slurm-up slurm-down validator bench bench-gpu check format generated lock clean
+.PHONY: help setup evidence tables test test-slow test-components test-nixpkgs slurm-up slurm-down validator bench bench-gpu check format generated embedded lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -88,6 +88,9 @@ format: $(READY) ## Format the sources
 generated: $(READY) ## Write config.yaml and the JSON schemas from the models, docs/performance.md from bench/results/
 	@$(BIN)/python -m lewm_evidence.generate
 	@$(BIN)/python bench/performance.py
+
+embedded: $(READY) ## Train the shipped checkpoints again and put them in place (docs/training.md)
+	@scripts/embedded
 
 lock: ## Resolve the hash-locked requirements anew (needs uv; see docs/dependencies.md)
 	@scripts/lock

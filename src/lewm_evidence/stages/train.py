@@ -14,7 +14,6 @@ Writes:
     files `checkpoint/` as `checkpoint.load_checkpoint` reads it.
 
 Resumable: `logs/resume/` holds the drawn pictures and `point.safetensors`, replaced every `checkpoint_every` steps.
-`logs/tensorboard/` can be watched.
 Several ranks give the result of one but for the order of floating-point sums.
 """
 

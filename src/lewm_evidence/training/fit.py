@@ -4,16 +4,14 @@ Everything random in a step comes from (seed, step), so that a resumed run, one 
 ranks is the same run.
 """
 
-import importlib
 import math
 import shutil
 import sys
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -69,10 +67,9 @@ def fit(out: Run, device: torch.device, ranks: Ranks = ALONE) -> tuple[LeWM, Dat
     data = prepare(out, config)
     trainer = start(config, data, device, ranks)
     _resume(out, trainer)
-    with _watched(out, ranks) as shown:
-        if ranks.first and trainer.done == 0:
-            _describe(out, trainer, data)
-        _train(out, trainer, data, shown)
+    if ranks.first and trainer.done == 0:
+        _describe(out, trainer, data)
+    _train(out, trainer, data)
     return trainer.model, data
 
 
@@ -128,14 +125,7 @@ def _describe(out: Run, trainer: Trainer, data: Data) -> None:
     out.event("train/model", parameters=parameters, precision=trainer.config.precision, **counts)
 
 
-def _watched(out: Run, ranks: Ranks) -> Any:
-    if not ranks.first:
-        return nullcontext()
-    # Not an import statement: how records are shown while they are made changes nothing in them.
-    return importlib.import_module("lewm_evidence.render.follow").Follower(out.path, out.path / "logs" / "tensorboard")
-
-
-def _train(out: Run, trainer: Trainer, data: Data, shown: Any) -> None:
+def _train(out: Run, trainer: Trainer, data: Data) -> None:
     config, ranks = trainer.config, trainer.ranks
     record = _Recorder(out, trainer, data) if ranks.first else None
     with tqdm(total=config.steps, initial=trainer.done, unit="step", disable=None if ranks.first else True) as bar:
@@ -145,7 +135,6 @@ def _train(out: Run, trainer: Trainer, data: Data, shown: Any) -> None:
             done = trainer.done
             if record and (done % config.record_every == 0 or done in (1, config.steps)):
                 bar.set_postfix_str(record(found))
-                shown.update()
             if ranks.first and (done % config.checkpoint_every == 0 or done == config.steps):
                 resume.save_point(point_of(out), trainer.model, trainer.optimizer, done, out.offsets())
 
