@@ -398,6 +398,17 @@ class Wandb(_Model):
     entity: str | None = Field(None, description="user or team; null takes the account's own")
 
 
+class Parity(_Model):
+    """The reference implementation scores the same candidates for the same checkpoint."""
+
+    seed: Seed = Field(0, description="of starts, goals and candidates")
+    questions: Positive = Field(5, description="pairs of start and goal")
+    candidates: Annotated[int, Field(ge=2)] = Field(100, description="action sequences each")
+    horizon: Positive = Field(5, description="blocks of a sequence")
+    tolerance: Annotated[float, Field(gt=0)] = Field(1e-4, description="largest relative difference of a cost")
+    time_limit: Annotated[float, Field(gt=0)] = Field(3600.0, description="seconds; then it is ended")
+
+
 class WorkerRun(_Model):
     """One training run of a foreign trainer. Keys that its own documents use are accepted under their names."""
 
@@ -496,6 +507,9 @@ class Config(_Model):
     workers: list[WorkerRun] = Field(
         default_factory=_smoke_workers,
         description="foreign trainers, for `snakemake workers`; docs/workers.md",
+    )
+    parity: Parity | None = Field(
+        default_factory=Parity, description="agreement with the reference implementation, in `snakemake workers`"
     )
     wandb: Wandb = Field(default_factory=Wandb, description="the same records as W&B runs")
     seal: Seal = Field(default_factory=Seal, description="the bundle that leaves this machine")

@@ -93,6 +93,7 @@ def settings(config: Config) -> dict[str, Any]:
         "ranks": True,
         "workers": True,
         "wandb": True,
+        "parity": True,
         "sweep": True,
         "seal": {"key"},
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lewm_evidence.canonical import sha256_file
-from lewm_evidence.config import Config, WorkerRun
+from lewm_evidence.config import Config, Parity, WorkerRun
 from lewm_evidence.plan import Draft, Planned, settings
 from lewm_evidence.workers.contract import ulid
 from lewm_evidence.workers.environment import LOCKS, Build, WorkerEnvironment, worker_environment
@@ -25,19 +25,27 @@ def torch_build() -> Build:
     return "cpu" if metadata.version("torch").endswith("+cpu") else "cuda"
 
 
-def plan_workers(config: Config, runs: Path = Path("runs"), locks: Path = LOCKS) -> dict[str, Planned]:
+def plan_workers(config: Config, evidence: Mapping[str, Planned], locks: Path = LOCKS) -> dict[str, Planned]:
     """Returns every run that `snakemake workers` makes, by name, inputs before users; empty without workers.
 
-    Raises `ConfigError` for a worker that has no lock.
+    Args:
+        config: the whole configuration.
+        evidence: the plan of the evidence, which has the checkpoint.
+        locks: folder of the requirement files.
+
+    Raises:
+        ConfigError: for a worker that has no lock.
     """
-    draft = Draft(config, runs)
+    draft = Draft(config, Path("runs"))
     for worker in config.workers:
-        draft.add("worker", _subset(worker, environment_of(worker, locks)), name=worker.name)
+        draft.add("worker", _subset(worker, worker_environment(worker.worker, torch_build(), locks)), name=worker.name)
     trained = {name: name for name in draft.made}
     if trained:
         draft.add("render_tensorboard", {}, **trained)
         draft.add("probe_tensorboard", {}, render="render_tensorboard", **trained)
         draft.add("compare", {}, **trained)
+        if config.parity is not None:
+            _add_parity(draft, config.parity, evidence, locks)
         for worker in config.workers:
             _add_wandb(draft, config, worker.name, worker, locks)
         draft.add("seal", {"config": settings(config)}, **{name: name for name in draft.made})
@@ -82,15 +90,24 @@ def _add_wandb(draft: Draft, config: Config, name: str, worker: WorkerRun | None
         draft.add("render_wandb", subset, name=f"wandb-{name}", run=name)
 
 
-def environment_of(worker: WorkerRun, locks: Path = LOCKS) -> WorkerEnvironment:
-    """Returns what the environment of a configured run is made of."""
-    return worker_environment(worker.worker, torch_build(), locks)
+def _add_parity(draft: Draft, parity: Parity, evidence: Mapping[str, Planned], locks: Path) -> None:
+    draft.made["checkpoint"] = evidence["fetch"] if "fetch" in evidence else evidence["train"]
+    subset = {
+        **parity.model_dump(mode="json"),
+        "environment": worker_environment("upstream", torch_build(), locks).name,
+        "adapter": _adapter("upstream_worker.py"),
+    }
+    draft.add("parity", subset, checkpoint="checkpoint")
+
+
+def _adapter(name: str) -> dict[str, str]:
+    """Returns the digests of what runs in a worker's environment."""
+    return {file: sha256_file(ADAPTERS / file) for file in (name, "telemetry.py")}
 
 
 def _subset(worker: WorkerRun, environment: WorkerEnvironment) -> dict[str, Any]:
-    files = (ADAPTERS / f"{worker.worker}_worker.py", ADAPTERS / "telemetry.py")
     return {
         **worker.model_dump(mode="json", exclude=_SHOWN_BY),
         "environment": environment.name,
-        "adapter": {path.name: sha256_file(path) for path in files},
+        "adapter": _adapter(f"{worker.worker}_worker.py"),
     }

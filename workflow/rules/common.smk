@@ -17,7 +17,6 @@ from lewm_evidence.errors import EvidenceError
 from lewm_evidence.live import claim_folder
 from lewm_evidence.plan import plan
 from lewm_evidence.plan_workers import (
-    environment_of,
     links,
     plan_wandb,
     plan_workers,
@@ -29,7 +28,7 @@ LOCKS = Path(workflow.basedir) / "workflow" / "envs"
 try:
     CONFIG = parse_config(config)
     PLAN = plan(CONFIG)
-    WORKERS = plan_workers(CONFIG, locks=LOCKS)
+    WORKERS = plan_workers(CONFIG, PLAN, LOCKS)
     TRACKED = plan_wandb(CONFIG, PLAN, LOCKS)
     if workflow.is_main_process:
         claim_folder(Path(".snakemake"), sys.argv[1:])

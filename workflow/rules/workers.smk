@@ -7,14 +7,15 @@ OUTPUTS: `envs/<worker>-<digest>/`, `runs/worker/KEY/`, views and probes of them
 
 # By the key of a run: the environment that it needs.
 ENVIRONMENT_OF = {
-    **{WORKERS[w.name].key: environment_of(w, LOCKS).name for w in CONFIG.workers},
-    **{
-        run.key: run.spec.config["environment"]
-        for run in (*WORKERS.values(), *TRACKED.values())
-        if run.spec.stage == "render_wandb"
-    },
+    run.key: run.spec.config["environment"]
+    for run in (*WORKERS.values(), *TRACKED.values())
+    if "environment" in run.spec.config
 }
-SHOWN = [run for run in WORKERS.values() if run.key not in ENVIRONMENT_OF]
+SHOWN = [
+    run
+    for name, run in WORKERS.items()
+    if run.key not in ENVIRONMENT_OF and name != "checkpoint"
+]
 
 
 if WORKERS:
@@ -89,7 +90,7 @@ if ENVIRONMENT_OF:
         log:
             f"runs/{{stage}}/{{key}}/logs/console-{HEAD}.log",
         wildcard_constraints:
-            stage="worker|render_wandb",
+            stage="worker|parity|render_wandb",
             key="|".join(ENVIRONMENT_OF),
         threads: CONFIG.threads
         params:

@@ -36,7 +36,7 @@ def run(out: Run) -> None:
     planner = Planner.model_validate(out.config["planner"])
     model = FastLeWM(load_model(out), precision=planner.precision)
     generator = torch.Generator().manual_seed(out.config["seed"])
-    pictures = _pictures(out.config["seed"], model.config.image_size)
+    pictures = seeded_pictures(out.config["seed"], model.config.image_size)
     latents = _timed(out, "latency/encode", lambda: model.encode(pictures))
     shape = (planner.num_samples, planner.horizon, model.config.action_block_dim)
     candidates = torch.randn(shape, generator=generator)
@@ -60,7 +60,8 @@ def run(out: Run) -> None:
     _record_skipped(out, model)
 
 
-def _pictures(seed: int, size: int) -> NDArray[np.uint8]:
+def seeded_pictures(seed: int, size: int) -> NDArray[np.uint8]:
+    """Returns two seeded patterns as pictures, uint8 (2, size, size, 3)."""
     tiles = np.random.default_rng(seed).integers(0, 256, (2, _TILES, _TILES, 3), np.uint8)
     index = np.arange(size) * _TILES // size
     # Contiguous: the last bit of a convolution depends on the layout of its input.
