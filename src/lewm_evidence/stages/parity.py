@@ -89,7 +89,8 @@ def _theirs(
     command: list[str | Path] = [(ENVIRONMENTS / out.config["environment"] / "bin/python").absolute(), ADAPTER]
     asked = {"algo": "parity", "hyperparameters": {"exchange": str(exchange.absolute())}}
     run_worker(command, ulid(out.key), asked, logs, out.threads, out.config["time_limit"])
-    return load_file(logs / NATIVE / "answer.safetensors")
+    answer: dict[str, torch.Tensor] = load_file(logs / NATIVE / "answer.safetensors")
+    return answer
 
 
 def _sizes(model: LeWM) -> dict[str, Any]:
