@@ -146,7 +146,7 @@ def _floor(data: Results) -> str:
     rows = []
     for quantity, counts in data["floor"]["gflop"].items():
         for name, gflop in counts.items():
-            precision = "bf16" if name == "FastBf16" else "fp32"
+            precision = "bf16" if name == "FastBf16" and quantity != "encode 1" else "fp32"  # it encodes in fp32
             least = gflop / rates[precision]
             measured = data["quantities"][quantity][name][clock]["median"]
             label = _label(quantity, data["plan"])

@@ -4,7 +4,7 @@
 
 Each subject runs in a process of its own with the same number of threads; subjects take turns, repeat by repeat. No
 time is written unless every check of equality holds. `make bench` and `make bench-gpu` call this. Exit codes: 0
-measured, or no such device; 1 a check failed, and nothing was written.
+measured, or no such device; 1 a check failed, and nothing was written; 130 stopped by Ctrl-C.
 """
 
 import argparse
@@ -81,6 +81,9 @@ def main() -> int:
     except BenchError as error:
         print(f"bench: {error}; nothing was written", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("bench: stopped; nothing was written", file=sys.stderr)
+        return 130
     name = "planner.json" if args.device == "cpu" else "planner-gpu.json"
     output = args.output or ROOT / "bench" / "results" / name
     output.parent.mkdir(parents=True, exist_ok=True)

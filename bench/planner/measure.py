@@ -69,13 +69,13 @@ CUDA = Plan(
     peer_solves=10,
     more_solves=50,
     many={"environments": 50, **FULL},
-    many_repeats=3,
+    many_repeats=2,
     repeats=30,
     batch=128,
     train_repeats=10,
     candidates=(30, 100, 300, 1000, 3000),
     horizons=(1, 3, 5, 8),
-    environments=(1, 5, 10, 25, 50),
+    environments=(1, 10, 50),
 )
 QUICK = Plan(
     solve={"samples": 20, "iterations": 2, "horizon": 5},
