@@ -52,7 +52,7 @@ test-nixpkgs: .venv-nixpkgs/ready ## Lint, core of the tests and a small evidenc
 	@PYTHONPATH=$(CURDIR)/src $(NIXPKGS)/snakemake --cores 2 evidence --configfile tests/workflow/tiny.yaml \
 		--directory $$(mktemp -d)
 
-bench: $(READY) ## Measure sealing, views, planning and training, against peers (20 minutes; docs/performance.md)
+bench: $(READY) ## Measure sealing, views, planning and training, against peers (25 minutes; docs/performance.md)
 	@$(BIN)/python bench/seal.py
 	@$(BIN)/python bench/viewers.py
 	@scripts/peers || echo "bench: .venv-peers could not be made; torch-world and the reference are skipped" >&2
