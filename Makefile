@@ -55,6 +55,7 @@ test-nixpkgs: .venv-nixpkgs/ready ## Lint, core of the tests and a small evidenc
 bench: $(READY) ## Measure sealing, views, planning and training, against peers (25 minutes; docs/performance.md)
 	@$(BIN)/python bench/seal.py
 	@$(BIN)/python bench/viewers.py
+	@$(BIN)/python bench/scale.py
 	@scripts/peers || echo "bench: .venv-peers could not be made; torch-world and the reference are skipped" >&2
 	@$(BIN)/python -m bench.planner
 	@$(BIN)/python bench/performance.py

@@ -46,8 +46,11 @@ def test_means_and_intervals_are_over_seeds(tmp_path: Path) -> None:
     made = build(tmp_path / "runs", [1, 2, 3])
     assert made.scalars("aggregate/lewm/success_rate") == pytest.approx({0: 0.4, 1: 0.5})
     half = 4.3027 * 0.2 / 3**0.5
-    assert made.scalars("aggregate/lewm/success_rate_low") == pytest.approx({0: 0.4 - half, 1: 0.5}, abs=1e-4)
     assert made.scalars("aggregate/lewm/success_rate_high") == pytest.approx({0: 0.4 + half, 1: 0.5}, abs=1e-4)
+    error = made.scalars("aggregate/lewm/final_error_px_low")
+    assert error == pytest.approx({0: 120 - 200 * half, 1: 100}, abs=1e-2)
+    # No share is below nothing.
+    assert made.scalars("aggregate/lewm/success_rate_low") == pytest.approx({0: 0.0, 1: 0.5})
     summary = json.loads((made.path / "views/results/summary.json").read_text())
     assert [member["lewm"]["success_rate"] for member in summary["cells"][0]["members"]] == [0.2, 0.4, 0.6]
 

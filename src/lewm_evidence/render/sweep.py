@@ -19,6 +19,8 @@ from lewm_evidence.records import FinishedRun
 from lewm_evidence.render.sweep_page import PAGE
 
 METHODS = ("lewm", "random", "noop")
+# The largest value possible.
+LARGEST = {"success_rate": 1.0, "final_error_px": math.inf}
 METRICS = {"success_rate": "success_rate", "final_error_px": "mean_final_error_px"}
 
 Row = dict[str, Any]
@@ -55,7 +57,8 @@ def _cell(
         run = runs[name]
         rows.append({"seed": seed, "run": run.name, "bundle": config["bundles"][name], **_measured(run)})
     over_seeds = {
-        method: {metric: _over([row[method][metric] for row in rows]) for metric in METRICS} for method in METHODS
+        method: {metric: _over([row[method][metric] for row in rows], LARGEST[metric]) for metric in METRICS}
+        for method in METHODS
     }
     return {"checkpoint": checkpoint, "task": task, "members": rows, "over_seeds": over_seeds}
 
@@ -71,13 +74,13 @@ def _measured(run: FinishedRun) -> Row:
         raise StageError(f"{run.path} holds no scalar {error}; was it made by another version?") from error
 
 
-def _over(values: Sequence[float]) -> Row:
-    """Returns mean and limits of the 95 % interval; one value has no interval."""
+def _over(values: Sequence[float], largest: float) -> Row:
+    """Returns mean and limits of the 95 % interval, cut to 0..`largest`; one value has no interval."""
     mean, n = float(np.mean(values)), len(values)
     if n < 2:
         return {"mean": mean, "low": None, "high": None}
     half = float(stats.t.ppf(0.975, n - 1)) * float(np.std(values, ddof=1)) / math.sqrt(n)
-    return {"mean": mean, "low": mean - half, "high": mean + half}
+    return {"mean": mean, "low": max(mean - half, 0.0), "high": min(mean + half, largest)}
 
 
 def table(summary: Row) -> str:
