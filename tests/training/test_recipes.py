@@ -34,6 +34,7 @@ def _run(runs: Path, stage: Any, config: dict[str, Any], **inputs: str) -> Finis
     return FinishedRun(out.path)
 
 
+@pytest.mark.slow
 def test_the_published_recipe_trains(tmp_path: Path) -> None:
     """Two steps of it, of 2 windows: the architecture of the published checkpoints, in bf16."""
     config = parse_config(yaml.safe_load((CONFIGS / "paper.yaml").read_text()))
