@@ -20,6 +20,7 @@
       # Programs in nixpkgs, not modules of Python.
       programs = [
         "ruff"
+        "uv"
         "snakefmt"
       ];
       modules = lib.subtractLists programs (base ++ map nameOf extras);

@@ -36,7 +36,7 @@ UNDEFINED = {"dqn": {"losses/policy_loss", "losses/entropy"}, "sac": {"losses/en
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A folder in which every trainer of `WORKERS` has run."""
     made = Project(tmp_path_factory.mktemp("workers"), patience=1500)
-    done = made.snakemake("workers", workers=WORKERS)
+    done = made.snakemake("workers", workers=WORKERS, parity=None)
     assert done.returncode == 0, done.stdout[-4000:]
     return made
 
@@ -138,7 +138,7 @@ def test_the_same_seed_gives_the_same_records(project: Project) -> None:
     before = {run.name: run.manifest.result_digest for run in chosen}
     for run in chosen:
         (run.path / "manifest.json").rename(run.path / "manifest.before")
-    done = project.snakemake(*(f"runs/{name}/manifest.json" for name in before), workers=WORKERS)
+    done = project.snakemake(*(f"runs/{name}/manifest.json" for name in before), workers=WORKERS, parity=None)
     assert done.returncode == 0, done.stdout[-4000:]
     assert {name: FinishedRun(project.path / "runs" / name).manifest.result_digest for name in before} == before
 
@@ -147,7 +147,7 @@ def test_a_killed_worker_says_so_disturbs_nothing_and_completes_on_the_next_call
     """Kill -9 of the trainer itself, while another one trains."""
     workers = [{**WORKERS[0], "seed": 7, "total_timesteps": 4096}, {**WORKERS[0], "seed": 8}]
     finished = project.keys()
-    command = project.command("--keep-going", "workers", workers=workers)
+    command = project.command("--keep-going", "workers", workers=workers, parity=None)
     with subprocess.Popen(
         command, cwd=project.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     ) as head:
@@ -161,7 +161,7 @@ def test_a_killed_worker_says_so_disturbs_nothing_and_completes_on_the_next_call
     seeds = {run.spec.config["seed"] for run in runs(project, "worker")}
     assert 8 in seeds and 7 not in seeds
     assert {name: digest for name, digest in project.keys().items() if name in finished} == finished
-    done = project.snakemake("workers", workers=workers)
+    done = project.snakemake("workers", workers=workers, parity=None)
     assert done.returncode == 0, done.stdout[-4000:]
 
 

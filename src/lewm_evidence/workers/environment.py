@@ -1,7 +1,7 @@
 """A worker's environment: `envs/<worker>-<digest of its locks>`, made from committed hash-locked requirements.
 
 `python -m lewm_evidence.workers.environment NAME` makes one; the rule `worker_env` calls it so. `uv` is used where
-it is on the PATH, else pip. What an interrupted installation left is removed by the next call.
+it is on the PATH or beside this Python, else pip. What an interrupted installation left is removed by the next call.
 """
 
 import argparse
@@ -98,10 +98,15 @@ def _install(environment: WorkerEnvironment, folder: Path) -> None:
         if alone:
             # Such a package's own pins are what the worker works around, its Python version among them.
             _call([*pip, "--no-deps", "--ignore-requires-python", "-r", lock])
-        elif uv := shutil.which("uv"):
+        elif uv := shutil.which("uv", path=_places()):
             _call([uv, "pip", "install", "--quiet", "--python", folder / "bin/python", "--require-hashes", "-r", lock])
         else:
             _call([*pip, "-r", lock])
+
+
+def _places() -> str:
+    # Beside this Python too, where `make setup` puts it.
+    return os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
 
 
 def _python() -> str:

@@ -64,6 +64,7 @@ in
   git = forward "git" "/usr/bin/git";
   openssh = forward "ssh-keygen" "/usr/bin/ssh-keygen";
   ruff = forward "ruff" "${venv}/bin/ruff";
+  uv = forward "uv" "${venv}/bin/uv";
   snakefmt = forward "snakefmt" "${venv}/bin/snakefmt";
   nixfmt-tree = script "treefmt" "exit 1";
 
