@@ -7,21 +7,19 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-THREADS, DEPTH = 2, 4  # depth bounds the memory: batches that are made and not yet used
 
-
-def ahead(make: Callable[[int], T], steps: range) -> Iterator[T]:
-    """Yields `make(step)` for each of `steps`, in order, made by threads at most `DEPTH` steps early.
+def ahead(make: Callable[[int], T], steps: range, threads: int) -> Iterator[T]:
+    """Yields `make(step)` for each of `steps`, in order, made by `threads` threads at most twice as many steps early.
 
     `make` must depend on its argument alone: then the results do not depend on timing. Threads are enough, because
     what takes long in a batch (copies of pictures, page faults) runs without the interpreter's lock.
     """
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="ahead") as pool:
+    with ThreadPoolExecutor(threads, thread_name_prefix="ahead") as pool:
         waiting: deque[Future[T]] = deque()
         try:
             for step in steps:
                 waiting.append(pool.submit(make, step))
-                if len(waiting) == DEPTH:
+                if len(waiting) == 2 * threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

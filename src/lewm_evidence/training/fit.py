@@ -129,7 +129,7 @@ def _train(out: Run, trainer: Trainer, data: Data) -> None:
     config, ranks = trainer.config, trainer.ranks
     record = _Recorder(out, trainer, data) if ranks.first else None
     with tqdm(total=config.steps, initial=trainer.done, unit="step", disable=None if ranks.first else True) as bar:
-        for batch in ahead(_batches(trainer, data), range(trainer.done, config.steps)):
+        for batch in ahead(_batches(trainer, data), range(trainer.done, config.steps), out.threads):
             found = step(trainer, batch)
             bar.update()
             done = trainer.done

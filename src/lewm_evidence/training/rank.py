@@ -34,19 +34,19 @@ def main() -> None:
         sys.exit(1)  # it died before this process could ask to die with it
     torch.set_num_threads(args.threads)
     try:
-        _take_part(args.run, Ranks(args.rank, args.ranks), args.meeting)
+        _take_part(args.run, Ranks(args.rank, args.ranks), args.meeting, args.threads)
     except EvidenceError as error:
         print(f"train: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(1)
 
 
-def _take_part(path: Path, ranks: Ranks, meeting: Path) -> None:
+def _take_part(path: Path, ranks: Ranks, meeting: Path, threads: int) -> None:
     spec = Spec.model_validate_json((path / "spec.json").read_bytes())
     cuda = spec.device == "cuda"
     device = torch.device("cuda", ranks.rank) if cuda else torch.device("cpu")
     if cuda:
         torch.cuda.set_device(device)
-    with joined(ranks, meeting, cuda), closing(Run(path.parents[1], spec)) as out:
+    with joined(ranks, meeting, cuda), closing(Run(path.parents[1], spec, threads)) as out:
         fit(out, device, ranks)
 
 
