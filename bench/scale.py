@@ -64,7 +64,7 @@ def call(folder: Path, *words: str) -> dict[str, float]:
 
 
 def finish(folder: Path, manifests: list[str], bundles: list[str]) -> None:
-    """Writes empty files in place of everything that a finished sweep has made."""
+    """Writes empty files in place of everything that a finished sweep has made, inputs before users."""
     for name in [*manifests, *bundles]:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def finish(folder: Path, manifests: list[str], bundles: list[str]) -> None:
 def measure(members: int, folder: Path) -> dict[str, Any]:
     """Returns the figures for one number of members."""
     data = sweep(members)
-    (folder / "config.yaml").write_text(yaml.safe_dump(data))
+    (folder / "config.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
     before = resource.getrusage(resource.RUSAGE_SELF)
     planned = plan_sweep(parse_config(data))
     after = resource.getrusage(resource.RUSAGE_SELF)
@@ -86,7 +86,7 @@ def measure(members: int, folder: Path) -> dict[str, Any]:
     row = {"members": members, "runs": len(planned.runs) + 1, "keys_cpu_s": round(keys, 3)}
     row["dry_run"] = call(folder, "--dry-run", "--", "sweep")
     bundles = [f"evidence/{made['seal'].key}/bundle.json" for made in planned.members.values()]
-    finish(folder, [planned.aggregate.manifest, *(run.manifest for run in planned.runs.values())], bundles)
+    finish(folder, [*(run.manifest for run in planned.runs.values()), planned.aggregate.manifest], bundles)
     row["nothing_to_do"] = call(folder, "--", "sweep")
     return row
 
