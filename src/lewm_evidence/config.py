@@ -6,7 +6,7 @@ Unknown keys are refused. Each field says what it means, its unit and its range;
 import re
 from pathlib import PurePosixPath
 from types import NoneType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -409,6 +409,42 @@ class Parity(_Model):
     time_limit: Annotated[float, Field(gt=0)] = Field(3600.0, description="seconds; then it is ended")
 
 
+PolicyFile = Annotated[str, Field(pattern=r"^[\w.-]+\.(json|safetensors)$")]
+
+
+class PolicySource(_Model):
+    """Where a policy's files come from: the hub, at a commit, or a folder; and the sha256 of every one."""
+
+    repo: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = Field(None, description="owner/name on the hub")
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = Field(
+        None, description="full commit id, 40 hex digits; branch names move and are refused"
+    )
+    folder: InsidePath | None = Field(None, description="a folder inside the project, instead of repo and revision")
+    files: dict[PolicyFile, Sha256] = Field(description="file name to sha256; JSON and safetensors only")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.folder is None) == (self.repo is None) or (self.repo is None) != (self.revision is None):
+            raise ValueError("give repo and revision, or folder")
+        if not {"config.json", "model.safetensors"} <= self.files.keys():
+            raise ValueError("files must name config.json and model.safetensors")
+        return self
+
+
+class Policy(_Model):
+    """A LeRobot diffusion policy for PushT proposes, the world model chooses; docs/workers.md."""
+
+    source: PolicySource = Field(description="its files")
+    samples: Annotated[int, Field(ge=2)] = Field(16, description="action chunks that the world model chooses from")
+    episodes: Annotated[int, Field(ge=5)] = Field(20, description="paired starts")
+    seed: Seed = Field(0, description="chooses starts, planner's samples and chunks")
+    budget: Positive = Field(300, description="environment steps per episode; LeRobot's own evaluation takes 300")
+    inference_steps: Positive | None = Field(None, description="diffusion steps of a chunk; null for the policy's own")
+    bootstrap: Annotated[int, Field(ge=100)] = Field(10_000, description="resamples behind the intervals")
+    planner: PlannerChoice = Field(default_factory=Planner, description="how CEM plans")
+    time_limit: Annotated[float, Field(gt=0)] = Field(86_400.0, description="seconds; then the policy is ended")
+
+
 class WorkerRun(_Model):
     """One training run of a foreign trainer. Keys that its own documents use are accepted under their names."""
 
@@ -510,6 +546,9 @@ class Config(_Model):
     )
     parity: Parity | None = Field(
         default_factory=Parity, description="agreement with the reference implementation, in `snakemake workers`"
+    )
+    policy: Policy | None = Field(
+        None, description="a LeRobot policy whose proposals the world model scores, in `snakemake workers`"
     )
     wandb: Wandb = Field(default_factory=Wandb, description="the same records as W&B runs")
     seal: Seal = Field(default_factory=Seal, description="the bundle that leaves this machine")

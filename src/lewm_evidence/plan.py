@@ -15,7 +15,7 @@ from lewm_evidence.records.schema import Spec
 # The stages of `snakemake tables`.
 TABLES = ("starts", "success", "baselines", "probing", "surprise", "tables")
 # Stages whose result depends on where tensors live.
-_ON_DEVICE = {"train", "score", "showcase", "evaluate", "success", "probing", "surprise"}
+_ON_DEVICE = {"train", "score", "showcase", "evaluate", "success", "probing", "surprise", "policy"}
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,7 @@ def settings(config: Config) -> dict[str, Any]:
         "workers": True,
         "wandb": True,
         "parity": True,
+        "policy": True,
         "sweep": True,
         "seal": {"key"},
     }
@@ -151,10 +152,11 @@ def has_simulator(config: Config) -> bool:
 
 def has_recorded_starts(config: Config) -> bool:
     """Whether the tables start from a recorded dataset of the checkpoint's world, not from scripted episodes."""
-    return config.collect.dataset is not None and config.collect.world == _world(config)
+    return config.collect.dataset is not None and config.collect.world == world_of(config)
 
 
-def _world(config: Config) -> str:
+def world_of(config: Config) -> str:
+    """Returns the world of the checkpoint."""
     checkpoint = config.checkpoint
     if checkpoint.source == "hub":
         return checkpoint.world
@@ -163,7 +165,7 @@ def _world(config: Config) -> str:
 
 def _add_tables(config: Config, whole: dict[str, Any], checkpoint: str, add: Callable[..., None]) -> None:
     """Adds the paper's tables; the episodes and baselines are the same for every checkpoint of a world."""
-    settings, world = whole["tables"], {"world": _world(config)}
+    settings, world = whole["tables"], {"world": world_of(config)}
     data = {"data": "collect"} if has_recorded_starts(config) else {}
     on_starts = {"starts": "starts", **data}
 

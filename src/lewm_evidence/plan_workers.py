@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lewm_evidence.canonical import sha256_file
-from lewm_evidence.config import Config, Parity, WorkerRun
-from lewm_evidence.plan import Draft, Planned, settings
+from lewm_evidence.config import Config, Parity, Policy, WorkerRun
+from lewm_evidence.errors import ConfigError
+from lewm_evidence.plan import Draft, Planned, settings, world_of
 from lewm_evidence.workers.contract import ulid
 from lewm_evidence.workers.environment import LOCKS, Build, WorkerEnvironment, worker_environment
 from lewm_evidence.workers.tracking import tracking_mode
@@ -48,6 +49,9 @@ def plan_workers(config: Config, evidence: Mapping[str, Planned], locks: Path = 
             _add_parity(draft, config.parity, evidence, locks)
         for worker in config.workers:
             _add_wandb(draft, config, worker.name, worker, locks)
+    if config.policy is not None:
+        _add_policy(draft, config, config.policy, evidence, locks)
+    if draft.made:
         draft.add("seal", {"config": settings(config)}, **{name: name for name in draft.made})
         draft.add("verify", {}, seal="seal")
     return draft.made
@@ -55,7 +59,7 @@ def plan_workers(config: Config, evidence: Mapping[str, Planned], locks: Path = 
 
 def links(config: Config, made: Mapping[str, Planned]) -> list[str]:
     """Returns `PLACE=TARGET` for every run whose TensorBoard files are wanted at a place of their own."""
-    shown = made["render_tensorboard"].path / "views" / "results" if made else Path()
+    shown = made["render_tensorboard"].path / "views" / "results" if config.workers else Path()
     wanted = ((worker, worker.log_dir or worker.tensorboard_dir) for worker in config.workers)
     return [
         f"{place}/{ulid(made[worker.name].key)}/tensorboard={shown / worker.name}" for worker, place in wanted if place
@@ -95,14 +99,30 @@ def _add_parity(draft: Draft, parity: Parity, evidence: Mapping[str, Planned], l
     subset = {
         **parity.model_dump(mode="json"),
         "environment": worker_environment("upstream", torch_build(), locks).name,
-        "adapter": _adapter("upstream_worker.py"),
+        "adapter": _adapter("upstream_worker.py", "cpu_torchvision.py"),
     }
     draft.add("parity", subset, checkpoint="checkpoint")
 
 
-def _adapter(name: str) -> dict[str, str]:
+def _add_policy(
+    draft: Draft, config: Config, policy: Policy, evidence: Mapping[str, Planned], locks: Path
+) -> None:
+    if world_of(config) != "pusht":
+        raise ConfigError(f"policy acts on pusht, the checkpoint's world is {world_of(config)}; set policy: null")
+    draft.made["checkpoint"] = evidence["fetch"] if "fetch" in evidence else evidence["train"]
+    foreign = {
+        "environment": worker_environment("lerobot", torch_build(), locks).name,
+        "adapter": _adapter("lerobot_worker.py", "cpu_torchvision.py"),
+    }
+    chosen = policy.model_dump(mode="json")
+    draft.add("fetch_policy", chosen.pop("source"))
+    draft.add("convert_policy", {**foreign, "time_limit": policy.time_limit}, policy="fetch_policy")
+    draft.add("policy", {**chosen, **foreign}, checkpoint="checkpoint", policy="convert_policy")
+
+
+def _adapter(*names: str) -> dict[str, str]:
     """Returns the digests of what runs in a worker's environment."""
-    return {file: sha256_file(ADAPTERS / file) for file in (name, "telemetry.py")}
+    return {file: sha256_file(ADAPTERS / file) for file in (*names, "telemetry.py")}
 
 
 def _subset(worker: WorkerRun, environment: WorkerEnvironment) -> dict[str, Any]:

@@ -14,7 +14,7 @@ ENVIRONMENT_OF = {
 SHOWN = [
     run
     for name, run in WORKERS.items()
-    if run.key not in ENVIRONMENT_OF and name != "checkpoint"
+    if run.key not in ENVIRONMENT_OF and name not in ("checkpoint", "fetch_policy")
 ]
 
 
@@ -51,6 +51,25 @@ if WORKERS:
             "{params.command} 2>&1 | tee -i {log:q}"
 
 
+if "fetch_policy" in WORKERS:
+
+    localrules:
+        fetch_policy,
+
+    rule fetch_policy:
+        """Take a foreign policy from the hub or from a folder, every file checked by sha256."""
+        output:
+            update(WORKERS["fetch_policy"].manifest),
+        log:
+            str(WORKERS["fetch_policy"].path / "logs" / f"console-{HEAD}.log"),
+        params:
+            command=command_of(WORKERS["fetch_policy"]),
+        message:
+            "fetch_policy"
+        shell:
+            "{params.command} 2>&1 | tee -i {log:q}"
+
+
 if TRACKED:
 
     rule wandb:
@@ -79,7 +98,7 @@ if ENVIRONMENT_OF:
             "{sys.executable} -m lewm_evidence.workers.environment {params.worker} --build {params.build} --locks {LOCKS:q}"
 
     rule worker:
-        """Run a foreign program in its own environment: a trainer, or W&B."""
+        """Run a foreign program in its own environment: a trainer, a policy, the reference, or W&B."""
         input:
             lambda w: [
                 f"envs/{ENVIRONMENT_OF[w.key]}/ready.json",
@@ -90,7 +109,7 @@ if ENVIRONMENT_OF:
         log:
             f"runs/{{stage}}/{{key}}/logs/console-{HEAD}.log",
         wildcard_constraints:
-            stage="worker|parity|render_wandb",
+            stage="worker|parity|convert_policy|policy|render_wandb",
             key="|".join(ENVIRONMENT_OF),
         threads: CONFIG.threads
         params:

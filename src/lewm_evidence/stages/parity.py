@@ -73,7 +73,7 @@ def _theirs(
 ) -> dict[str, torch.Tensor]:
     logs = out.path / "logs"
     exchange = logs / "exchange"
-    exchange.mkdir(parents=True)
+    exchange.mkdir(parents=True, exist_ok=True)
     sizes = _sizes(model)
     # Buffers of ours that the reference keeps elsewhere, and encoders that it does not have, stay here.
     left = ("image_mean", "image_std") if sizes["vit"] else ("image_mean", "image_std", "encoder.")

@@ -6,10 +6,13 @@ it runs; a worker that falls silent, or takes too long, is ended.
 """
 
 import json
+import shutil
 import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,6 +62,85 @@ def ulid(key: str) -> str:
     return "".join(_CROCKFORD[number >> 5 * place & 31] for place in reversed(range(26)))
 
 
+class Worker:
+    """A worker that runs.
+
+    Attributes:
+        told: what it has said so far.
+        folder: its working directory.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        process: subprocess.Popen[bytes],
+        logs: Path,
+        time_limit: float,
+        on_line: Callable[[Mapping[str, Any]], None],
+    ) -> None:
+        self.told = Told()
+        self.folder = logs / NATIVE
+        self._run_id, self._process, self._log = run_id, process, logs / "worker.log"
+        self._limit, self._on_line = time_limit, on_line
+        self._lines = _lines(logs / "telemetry.jsonl")
+        self._start = self._heard = time.monotonic()
+
+    def look(self) -> bool:
+        """Takes in what it has said since and returns whether it still runs.
+
+        Raises:
+            StageError: when it is silent or takes too long.
+        """
+        over = self._process.poll() is not None
+        for line in self._lines:
+            if line is None:
+                break
+            self._heard = time.monotonic()
+            self.told.take(line)
+            self._on_line(line)
+        if not over:
+            now = time.monotonic()
+            _still_alive(self._run_id, self._log, now - self._start, now - self._heard, self._limit)
+        return not over
+
+    def finish(self) -> Told:
+        """Waits for its end and returns what it said.
+
+        Raises:
+            StageError: when it does not complete; the message says how it ended and shows the last lines of its log.
+        """
+        while self.look():
+            time.sleep(_POLL)
+        if self.told.ended != "completed" or self._process.returncode != 0:
+            how = _how_it_ended(self.told, self._process.returncode)
+            raise StageError(f"worker {self._run_id} {how}; its last lines:\n{_tail(self._log)}")
+        return self.told
+
+
+@contextmanager
+def started(
+    command: list[str | Path],
+    run_id: str,
+    config: Mapping[str, Any],
+    logs: Path,
+    threads: int,
+    time_limit: float,
+    on_line: Callable[[Mapping[str, Any]], None] = lambda line: None,
+) -> Iterator[Worker]:
+    """Starts a worker; it is ended on the way out. The arguments are those of `run_worker`."""
+    native = logs / NATIVE
+    shutil.rmtree(native, ignore_errors=True)  # what an interrupted run left would be taken for this one's
+    native.mkdir(parents=True)
+    spec = logs / "spec.json"
+    write_atomic(spec, canonical_json({"run_id": run_id, "config": config}))
+    # In the system's own temporary folder: some workers keep sockets there, whose paths must be short.
+    with tempfile.TemporaryDirectory(prefix="lewm-evidence-", ignore_cleanup_errors=True) as private:
+        around = surroundings(Path(private), threads)
+        words, telemetry = [*command, spec.absolute()], logs / "telemetry.jsonl"
+        with child(words, telemetry, around, errors=logs / "worker.log", cwd=native) as process:
+            yield Worker(run_id, process, logs, time_limit, on_line)
+
+
 def run_worker(
     command: list[str | Path],
     run_id: str,
@@ -82,32 +164,8 @@ def run_worker(
     Raises:
         StageError: when it does not complete; the message says how it ended and shows the last lines of its log.
     """
-    native = logs / NATIVE
-    native.mkdir(parents=True, exist_ok=True)
-    spec = logs / "spec.json"
-    write_atomic(spec, canonical_json({"run_id": run_id, "config": config}))
-    told, log, telemetry = Told(), logs / "worker.log", logs / "telemetry.jsonl"
-    # In the system's own temporary folder: some workers keep sockets there, whose paths must be short.
-    with tempfile.TemporaryDirectory(prefix="lewm-evidence-", ignore_cleanup_errors=True) as private:
-        around = surroundings(Path(private), threads)
-        with child([*command, spec.absolute()], telemetry, around, errors=log, cwd=native) as process:
-            lines, start = _lines(telemetry), time.monotonic()
-            heard = start
-            while True:
-                over = process.poll() is not None
-                for line in lines:
-                    if line is None:
-                        break
-                    heard = time.monotonic()
-                    told.take(line)
-                    on_line(line)
-                if over:
-                    break
-                _still_alive(run_id, log, time.monotonic() - start, time.monotonic() - heard, time_limit)
-                time.sleep(_POLL)
-    if told.ended != "completed" or process.returncode != 0:
-        raise StageError(f"worker {run_id} {_how_it_ended(told, process.returncode)}; its last lines:\n{_tail(log)}")
-    return told
+    with started(command, run_id, config, logs, threads, time_limit, on_line) as worker:
+        return worker.finish()
 
 
 def surroundings(private: Path, threads: int) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from cpu_torchvision import declare_operators
 from safetensors.torch import load_file, save_file
 from telemetry import Source, Worker, main
 
@@ -23,7 +24,7 @@ def sources(algo: str) -> dict[str, Source | None]:
 def run(worker: Worker) -> None:
     """Answers every question."""
     torch.set_num_threads(1)
-    library = _torchvision_without_extension()
+    library = declare_operators()
     folder = Path(worker.option("exchange", ""))
     sizes = json.loads((folder / "sizes.json").read_text(encoding="utf-8"))
     asked = load_file(folder / "question.safetensors")
@@ -101,16 +102,6 @@ def _score(model: Any, asked: dict[str, torch.Tensor], sizes: dict[str, Any]) ->
         costs.append(model.get_cost(known, candidates[None])[0])
         latents.append(z)
     return {"costs": torch.stack(costs), "latents": torch.stack(latents).contiguous()}
-
-
-def _torchvision_without_extension() -> torch.library.Library | None:
-    """Lets `import torchvision` succeed beside a CPU build of torch, whose compiled part does not load there."""
-    if torch.version.cuda is not None:
-        return None
-    library = torch.library.Library("torchvision", "DEF")
-    for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    return library
 
 
 main(run, sources)
