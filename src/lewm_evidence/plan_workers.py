@@ -104,9 +104,7 @@ def _add_parity(draft: Draft, parity: Parity, evidence: Mapping[str, Planned], l
     draft.add("parity", subset, checkpoint="checkpoint")
 
 
-def _add_policy(
-    draft: Draft, config: Config, policy: Policy, evidence: Mapping[str, Planned], locks: Path
-) -> None:
+def _add_policy(draft: Draft, config: Config, policy: Policy, evidence: Mapping[str, Planned], locks: Path) -> None:
     if world_of(config) != "pusht":
         raise ConfigError(f"policy acts on pusht, the checkpoint's world is {world_of(config)}; set policy: null")
     draft.made["checkpoint"] = evidence["fetch"] if "fetch" in evidence else evidence["train"]

@@ -134,3 +134,25 @@ def test_a_changed_lock_or_adapter_is_another_run(tmp_path: Path) -> None:
         config = parse_config({"workers": [SHORT], "parity": None})
         keys.add(plan_workers(config, plan(config), locks)["sb3-ppo-CartPole_v1-0"].key)
     assert len(keys) == 2
+
+
+POLICY = {"source": {"folder": "p", "files": dict.fromkeys(("config.json", "model.safetensors"), "0" * 64)}}
+
+
+def test_a_policy_is_compared_with_or_without_trainers() -> None:
+    """Its bundle names checkpoint, policy and comparison; the evidence's own key does not change."""
+    config, made = planned(policy=POLICY)
+    assert list(made) == ["checkpoint", "fetch_policy", "convert_policy", "policy", "seal", "verify"]
+    assert set(made["seal"].spec.inputs) == {"checkpoint", "fetch_policy", "convert_policy", "policy"}
+    assert not links(config, made)
+    assert plan(config)["seal"].key == plan(parse_config({"workers": []}))["seal"].key
+    _, both = planned(SHORT, policy=POLICY)
+    assert both["policy"].key == made["policy"].key and "compare" in both
+    _, fewer = planned(policy={**POLICY, "samples": 4})
+    assert fewer["convert_policy"].key == made["convert_policy"].key and fewer["policy"].key != made["policy"].key
+
+
+def test_a_policy_for_another_world_is_refused() -> None:
+    """LeRobot's policy knows PushT alone."""
+    with pytest.raises(ConfigError, match=r"policy acts on pusht, the checkpoint's world is tworoom"):
+        planned(policy=POLICY, checkpoint={"source": "embedded", "name": "tworoom"})

@@ -14,6 +14,7 @@ arrays `policy/decisions`, of `proposals`: `costs` (D, N) and `winner` (D,) for 
 bootstrap over starts); events `policy/protocol`, `policy/outcome`. Timings: `policy/propose`, `policy/score`, means.
 """
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -125,17 +126,17 @@ class Proposer:
     def _scored_steps(self, left: int) -> int:
         """Returns the steps of the whole action blocks in a chunk, none of them beyond the budget."""
         frameskip = self._actor.frameskip
-        longest = self._about["horizon"] - self._about["n_obs_steps"] + 1
+        longest: int = self._about["horizon"] - self._about["n_obs_steps"] + 1
         if longest < frameskip:
             raise StageError(f"the policy's chunks have {longest} steps, less than an action block of {frameskip}")
-        return min(longest // frameskip, -(-left // frameskip)) * frameskip
+        return min(longest // frameskip, math.ceil(left / frameskip)) * frameskip
 
     def _chunks(self, world: World, method: str, samples: int) -> Actions:
         """Returns `samples` chunks of relative actions, (N, T, 2)."""
         assert isinstance(world, TargetPushT)
         start = time.perf_counter()
         past = np.stack(world.past())
-        question = {
+        question: dict[str, NDArray[Any]] = {
             "pictures": np.stack([world.draw(state, self._about["picture_size"]) for state in past]),
             "agent": past[:, :2].astype(np.float32),
             "seed": np.array(self._seed(method), np.int64),
@@ -192,7 +193,7 @@ def _record_estimates(out: Run, outcomes: list[dict[str, Outcome]]) -> None:
     for column, tag in enumerate(columns):
         record_estimate(out, tag, estimates[column])
     means = {f"{name}_{measure}": float(values[measure][name].mean()) for measure in values for name in METHODS}
-    out.event("policy/outcome", n=len(outcomes), **means)
+    out.event("policy/outcome", 0, **means)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ A question is `question-NNNNNN.safetensors` in the worker's working directory, i
 each appears whole. When `end` appears, the worker completes.
 """
 
-import os
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -37,7 +36,7 @@ class Asking:
         asked, answer = (self._worker.folder / f"{kind}-{name}" for kind in ("question", "answer"))
         part = asked.with_suffix(".part")
         save_file({key: np.ascontiguousarray(value) for key, value in question.items()}, part)
-        os.replace(part, asked)
+        part.replace(asked)
         polls = 0
         while not answer.exists():
             if polls % _LOOK == 0 and not self._worker.look() and not answer.exists():

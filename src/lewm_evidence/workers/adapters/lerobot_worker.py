@@ -146,7 +146,7 @@ def _propose(loaded: Loaded, question: dict[str, torch.Tensor]) -> torch.Tensor:
 def _config(folder: Path, device: str) -> DiffusionConfig:
     config = PreTrainedConfig.from_pretrained(folder)
     if not isinstance(config, DiffusionConfig):
-        raise ValueError(f"config.json describes a policy of type {config.type}; only diffusion policies are taken")
+        raise TypeError(f"config.json describes a policy of type {config.type}; only diffusion policies are taken")
     shapes = {name: tuple(feature.shape) for name, feature in (config.input_features or {}).items()}
     pictures = [shape for name, shape in shapes.items() if name.startswith("observation.image")]
     actions = {name: tuple(feature.shape) for name, feature in (config.output_features or {}).items()}
