@@ -16,15 +16,23 @@ except EvidenceError as error:
     raise WorkflowError(str(error))
 
 
-def swept(stage, value):
-    """An input, params or resources function: `value` of the run that a job's wildcards name."""
-    return lambda wildcards: value(SWEEP.runs[f"{stage}/{wildcards.key}"])
+def gpus_of_stage(stage):
+    """How many GPUs a stage of any member asks the scheduler for."""
+    return max(
+        (gpus_of(run) for run in SWEEP.runs.values() if run.spec.stage == stage),
+        default=0,
+    )
 
 
 def swept_inputs(stage):
     """The inputs of a member's run; none for another rule's run, which that rule then makes."""
     known = lambda key: SWEEP.runs.get(f"{stage}/{key}")
     return lambda wildcards: known(wildcards.key).inputs if known(wildcards.key) else []
+
+
+def swept_command(stage):
+    """The command line that makes a member's run."""
+    return lambda wildcards: command_of(SWEEP.runs[f"{stage}/{wildcards.key}"])
 
 
 def swept_products(wildcards):
@@ -72,11 +80,10 @@ for STAGE in MEMBER_STAGES if SWEEP is not None else ():
             f"runs/{STAGE}/{{key}}/logs/benchmark.tsv"
         threads: CONFIG.threads
         resources:
-            gpu=swept(STAGE, gpus_of),
+            # The same for every member, and so no function of a job: Snakemake would ask it for each of thousands.
+            gpu=gpus_of_stage(STAGE),
         params:
-            command=swept(STAGE, command_of),
-        message:
-            f"{STAGE} of {{wildcards.key}}"
+            command=swept_command(STAGE),
         shell:
             "{params.command} 2>&1 | tee -i {log:q}"
 
