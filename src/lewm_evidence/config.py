@@ -130,6 +130,9 @@ class Planner(_Model):
     elites: Positive = Field(20, description="best candidates that the next distribution is fitted to; paper 30")
     horizon: Positive = Field(5, description="length of a plan in action blocks of frameskip steps each; paper 5")
     execute: Positive = Field(5, description="blocks of a plan that are executed before planning again; paper 5")
+    countdown: bool = Field(
+        False, description="plan to be at the goal after goal_offset steps, then within two blocks; paper false"
+    )
     precision: Literal["fp32", "bf16"] = Field(
         "fp32", description="of the model's products; bf16 is faster and plans a little differently"
     )
@@ -174,12 +177,13 @@ class Evaluate(_Model):
     seed: Seed = Field(
         31415, description="chooses starts and goals; none of them was looked at while training was tuned"
     )
-    episodes: Annotated[int, Field(ge=5)] = Field(50, description="paired starts; at least 50 for evidence")
+    episodes: Annotated[int, Field(ge=5)] = Field(100, description="paired starts; at least 50 for evidence")
     goal_offset: Positive = Field(25, description="as in showcase; paper 25")
     budget: Positive = Field(50, description="environment steps per episode; paper 50")
     bootstrap: Annotated[int, Field(ge=100)] = Field(10_000, description="resamples behind the intervals")
     planner: PlannerChoice = Field(
-        default_factory=Planner, description="how to plan; `paper` for the published numbers"
+        default_factory=lambda: Planner(execute=2, countdown=True),
+        description="how to plan; `paper` for the published numbers",
     )
 
 

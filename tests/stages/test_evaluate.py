@@ -134,6 +134,8 @@ def test_no_plan_looks_beyond_the_budget(tmp_path: Path) -> None:
     model = load_checkpoint(tiny.tiny_checkpoint(tmp_path))
     actor = Actor(model, Planner(num_samples=4, elites=2, iterations=1, horizon=3, execute=1))
     assert [actor.horizon(left) for left in (50, 15, 14, 10, 5, 1)] == [3, 3, 3, 2, 1, 1]
+    counting = Planner(num_samples=4, elites=2, iterations=1, horizon=3, execute=1, countdown=True)
+    assert [Actor(model, counting, 25).horizon(left) for left in (50, 35, 30, 25, 10, 5)] == [3, 2, 1, 2, 2, 1]
     z = torch.zeros(16)
     assert actor.plan(z, z, torch.Generator(), 7).actions.shape == (2, 10)
 

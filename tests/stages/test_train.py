@@ -243,6 +243,14 @@ def test_episodes_too_short_for_a_window_are_refused(data: FinishedRun) -> None:
         _train(data, history=4, frameskip=6)
 
 
+def test_the_weight_of_sigreg_falls_geometrically_to_its_end() -> None:
+    """Half way it is the geometric mean; without an end it stays."""
+    config = Train.model_validate({**TINY, "steps": 100, "sigreg_weight": 0.4, "sigreg_weight_end": 0.1})
+    assert [fit.sigreg_weight(config, step) for step in (0, 50, 100)] == pytest.approx([0.4, 0.2, 0.1])
+    constant = config.model_copy(update={"sigreg_weight_end": None})
+    assert fit.sigreg_weight(constant, 99) == 0.4
+
+
 def test_the_learning_rate_warms_up_and_ends_near_zero() -> None:
     """Linear to the peak, then half a cosine."""
     config = Train.model_validate({**TINY, "steps": 100, "warmup": 10, "learning_rate": 0.5})

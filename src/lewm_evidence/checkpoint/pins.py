@@ -5,11 +5,12 @@ A table in source, not in data: it is part of the fetch stage's code, so another
 
 EMBEDDED: dict[str, dict[str, str]] = {
     "pusht": {
-        "config.json": "4ff6408dfae388560f222023d642f1a1572542942770a315a9d4781a6c35cb91",
-        "model.safetensors": "dcd340eb9fa3f5fa5cb3d7fb7901cb99920f86cb46370bac5893c8c1a4569ff6",
-        "normalization.json": "a9e2da979588f4189cba8372f78031a08ba114dc15e5da13abae84eb4c31c360",
-        "provenance.json": "14974dcddccca448015e3e8cb94a59cce11ddab0391f86519309a1a089e4fe26",
-        "training_manifest.json": "11f3afdbd035240dc194b29ccf84442dd97035283b04bf16912f7fd115e12928",
+        "MODEL_CARD.md": "ec89e85be3fd13390dfd5e87b01c27d026941d27191a37b3562e858820cce4e3",
+        "config.json": "17dec567e0229ce0b8befeab3ad401bd9b201db9a2905d0814c0a39714eb7dce",
+        "model.safetensors": "b74650fc224c5d7921255070f703e88f80d8d39b08795ade63c4b93e1ad4c91f",
+        "normalization.json": "e3d1ed2b38568ac109416145e812f4c34fb4a99a1ada6e2c3f7239b21498528a",
+        "provenance.json": "78a6e1c6f1137fef13f2199f8a938b007e96e26e16f978d6edad9198af4aeb5f",
+        "training_manifest.json": "0ca14255cfb2da995a625016583b240c9297e26ee59764e3a3f680bf6b01552f",
     },
     "tworoom": {
         "config.json": "44088a8ebc53d6d986c380b4553a975cc6d7334f5d88ea6fbc2b84d90873ca45",

@@ -43,7 +43,7 @@ def run(out: Run) -> None:
     """Runs every episode with every method and records outcomes and estimates."""
     config = Evaluate.model_validate(out.config)
     model = load_model(out)
-    actor = Actor(model, config.planner)
+    actor = Actor(model, config.planner, max(0, config.budget - config.goal_offset))
     name = model.normalization.world
     _record_protocol(out, config, actor, worlds.make(name))
     outcomes = []

@@ -21,6 +21,7 @@ from lewm_evidence.records import Run
 from lewm_evidence.worlds import World
 
 EPISODE_STEPS = 100  # of the scripted episode that start and goal are cut from; as in training data
+LATE = 2  # blocks that a planner which counts down looks ahead once the goal is overdue
 EDGE_PX = 15.0  # a start and a goal are preferred whose agent is farther than this inside the picture
 
 Actions = NDArray[np.float32]
@@ -111,21 +112,27 @@ class Actor:
         normalization: of the data it was trained on.
         frameskip: environment steps in an action block.
         execute: environment steps of a plan that are executed before planning again.
+
+    Args:
+        due: steps of the budget that are left when a planner that counts down should be at the goal.
     """
 
-    def __init__(self, model: LeWM, planner: Planner) -> None:
+    def __init__(self, model: LeWM, planner: Planner, due: int = 0) -> None:
         self.model = FastLeWM(model, precision=planner.precision)
         self.normalization = model.normalization
         self.frameskip = model.normalization.frameskip
         self.execute = planner.execute * self.frameskip
         self._planner = planner
+        self._due = due if planner.countdown else 0
 
     def horizon(self, left: int) -> int:
         """Returns the length in blocks of a plan made with `left` steps to go.
 
         No plan looks beyond the budget: one that may reach the goal later never has to, and wanders.
+        With `countdown` none looks beyond the step at which the goal is due or, past that, LATE blocks ahead.
         """
-        return min(self._planner.horizon, math.ceil(left / self.frameskip))
+        ahead = left - self._due if left > self._due else LATE * self.frameskip
+        return min(self._planner.horizon, math.ceil(min(left, ahead) / self.frameskip))
 
     def plan(self, start: torch.Tensor, goal: torch.Tensor, stream: torch.Generator, left: int) -> Plan:
         """Returns CEM's plan from one latent (D,) to another, with `left` steps to go."""

@@ -81,7 +81,7 @@ def run(out: Run) -> None:
     """Measures latencies, then records the episode."""
     config = Showcase.model_validate(out.config)
     model = load_model(out)
-    actor = Actor(model, config.planner)
+    actor = Actor(model, config.planner, max(0, config.budget - config.goal_offset))
     world, scratch = (worlds.make(model.normalization.world) for _ in range(2))
     seeds = episode_seeds(config.seed, 0)
     task = make_task(world, seeds.task, config.goal_offset)
