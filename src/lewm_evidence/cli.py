@@ -194,11 +194,13 @@ def _add_pin_command(commands: "argparse._SubParsersAction[argparse.ArgumentPars
         "examples:\n"
         "  lewm-evidence pin quentinll/lewm-cube                              print the entry\n"
         "  lewm-evidence pin someone/my-lewm --world pusht --output mine.yaml write it to a file\n"
-        "  lewm-evidence pin someone/my-lewm --download                       also hash and load the weights\n\n"
+        "  lewm-evidence pin someone/my-lewm --download                       also hash and load the weights\n"
+        "  lewm-evidence pin lerobot/diffusion_pusht --policy                 a LeRobot policy (docs/workers.md)\n\n"
         f"HF_ENDPOINT chooses another hub; HF_TOKEN opens private repositories.\n\n{_EXIT_CODES}",
     )
     pin.add_argument("repo", metavar="REPO", help="owner/name on the hub")
     pin.add_argument("--revision", default="main", metavar="REV", help="branch, tag or commit (default: main)")
+    pin.add_argument("--policy", action="store_true", help="it is a LeRobot policy, for the configuration's policy")
     pin.add_argument("--world", choices=("pusht", "tworoom", "reacher", "cube"), help="what it was trained on")
     pin.add_argument("--download", action="store_true", help="fetch, hash and load the weights too")
     pin.add_argument("--output", type=Path, metavar="FILE", help="a new file to write instead of printing")
@@ -386,15 +388,19 @@ def _pin(args: argparse.Namespace) -> int:
     if args.output and args.output.exists():
         raise EvidenceError(f"{args.output} exists already; name a new file")
     try:
-        from lewm_evidence.checkpoint.pinning import entry, make_pin
+        from lewm_evidence.checkpoint.pinning import entry, make_pin, policy_entry
     except ModuleNotFoundError as error:
         raise EvidenceError(f"pin needs the package {error.name!r}; install lewm-evidence[pipeline]") from error
 
-    pin = make_pin(args.repo, args.revision, args.world, args.download)
-    text = entry(pin, datetime.datetime.now(datetime.UTC).date().isoformat())
+    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    if args.policy:
+        repository, text = policy_entry(args.repo, date, args.revision)
+    else:
+        pin = make_pin(args.repo, args.revision, args.world, args.download)
+        repository, text = pin.repository, entry(pin, date)
     if args.output:
         args.output.write_text(text, encoding="utf-8")
-        print(f"wrote {args.output}: {pin.repository}")
+        print(f"wrote {args.output}: {repository}")
     else:
         print(text, end="")
     return 0

@@ -168,3 +168,26 @@ def test_the_command_prints_or_writes(hub: Hub, tmp_path: Path, capsys: pytest.C
     assert capsys.readouterr().err == f"lewm-evidence: {file} exists already; name a new file\n"
     assert main(["pin", "someone/else"]) == 2
     assert "no such repository" in capsys.readouterr().err
+
+
+def test_a_policy_is_pinned_too(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    """Weights and processors with their statistics; the weights are not sent, other files are left out."""
+    hub.files = {
+        "README.md": b"a card",
+        "config.json": b'{"type": "diffusion"}',
+        "model.safetensors": b"weights",
+        "policy_preprocessor.json": b"{}",
+        "policy_preprocessor_step_3_normalizer_processor.safetensors": b"statistics",
+        "train_config.json": b"{}",
+    }
+    assert main(["pin", REPO, "--policy"]) == 0
+    assert "GET model.safetensors" not in hub.asked()
+    policy = parse_config(yaml.safe_load(capsys.readouterr().out)).policy
+    assert policy is not None
+    assert (policy.source.repo, policy.source.revision) == (REPO, REVISION)
+    assert policy.source.files == {
+        name: digest for name, digest in hub.sha256().items() if name not in ("README.md", "train_config.json")
+    }
+    del hub.files["model.safetensors"]
+    assert main(["pin", REPO, "--policy"]) == 2
+    assert "holds no policy: there must be config.json and model.safetensors" in capsys.readouterr().err

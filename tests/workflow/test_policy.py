@@ -29,14 +29,27 @@ SETTINGS = {"samples": 4, "episodes": 5, "budget": 20, "bootstrap": 200, "planne
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A folder with LeRobot's environment and a small untrained policy as `policies/{new,old,broken}`."""
+    """A folder with a small untrained policy as `policies/{new,old,broken}`, the old one compared and sealed."""
     made = Project(tmp_path_factory.mktemp("policy"), patience=900)
     needed = environment.worker_environment("lerobot", torch_build(), ROOT / environment.LOCKS)
     folder = environment.make(needed, made.path / environment.ENVIRONMENTS)
     quiet = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     command = [folder / "bin/python", MAKER, made.path / "policies", ADAPTERS]
     subprocess.run(command, check=True, env=quiet, stdout=subprocess.DEVNULL)
+    done = made.snakemake("workers", **configured(made))
+    assert done.returncode == 0, done.stdout[-4000:]
     return made
+
+
+def configured(project: Project) -> dict[str, Any]:
+    """Returns the changes of the configuration that ask for the comparison alone."""
+    return {"workers": [], "policy": {**SETTINGS, "source": source(project, "old")}}
+
+
+def made_by(project: Project, stage: str) -> FinishedRun:
+    """Returns the run that the workflow made of a stage."""
+    (run,) = (FinishedRun(path.parent) for path in project.path.glob(f"runs/{stage}/*/manifest.json"))
+    return run
 
 
 def source(project: Project, kind: str) -> dict[str, Any]:
@@ -47,18 +60,18 @@ def source(project: Project, kind: str) -> dict[str, Any]:
 
 
 def convert(project: Project, kind: str) -> FinishedRun:
-    """Fetches and converts one of the policies, in the project's folder."""
-    runs = Path("runs")
+    """Fetches and converts one of the policies, in the project's folder but apart from the workflow's runs."""
+    runs = Path("apart")
     fetched = stage_runs.run_stage(runs, "fetch_policy", fetch_policy.run, source(project, kind))
     name = environment.worker_environment("lerobot", torch_build(), ROOT / environment.LOCKS).name
-    asked = {"environment": name, "time_limit": 300, "kind": kind}
+    asked = {"environment": name, "time_limit": 300}
     return stage_runs.run_stage(runs, "convert_policy", convert_policy.run, asked, policy=fetched)
 
 
 def test_old_and_new_format_become_the_same_policy(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same weights to the byte and the same normalisation; its middle is that of the data, not zero."""
     monkeypatch.chdir(project.path)
-    runs = {kind: convert(project, kind) for kind in ("old", "new")}
+    runs = {"old": made_by(project, "convert_policy"), "new": convert(project, "new")}
     abouts = {kind: dict(run.events("policy/about")[0].fields) for kind, run in runs.items()}
     assert {kind: about.pop("format") for kind, about in abouts.items()} == {"old": "old", "new": "new"}
     assert abouts["old"] == abouts["new"]
@@ -92,10 +105,7 @@ def test_missing_weights_are_refused(project: Project, monkeypatch: pytest.Monke
 
 def test_the_comparison_is_made_sealed_and_repeats(project: Project) -> None:
     """All methods on the same starts, the cheapest proposal wins, nothing of the policy's weights is sealed."""
-    settings = {**SETTINGS, "source": source(project, "old")}
-    done = project.snakemake("workers", workers=[], policy=settings)
-    assert done.returncode == 0, done.stdout[-4000:]
-    (made,) = (FinishedRun(path.parent) for path in project.path.glob("runs/policy/*/manifest.json"))
+    made = made_by(project, "policy")
     for method in ("cem", "policy", "proposals"):
         assert len(made.scalars(f"policy/{method}/final_error_px")) == 5
         assert made.last(f"policy/{method}/success_rate_low") <= made.last(f"policy/{method}/success_rate_high")
@@ -116,6 +126,6 @@ def test_the_comparison_is_made_sealed_and_repeats(project: Project) -> None:
     assert not any("model.safetensors" in name and "policy" in name for name in held)
     digest = made.manifest.result_digest
     (made.path / "manifest.json").unlink()
-    again = project.snakemake(f"runs/{made.name}/manifest.json", workers=[], policy=settings)
+    again = project.snakemake(f"runs/{made.name}/manifest.json", **configured(project))
     assert again.returncode == 0, again.stdout[-4000:]
     assert FinishedRun(made.path).manifest.result_digest == digest

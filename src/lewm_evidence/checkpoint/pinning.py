@@ -1,5 +1,6 @@
 """Pins: from the name of a repository to the configuration entry that fixes its bytes."""
 
+import re
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from lewm_evidence.model import LeWM, ModelConfig, parse_model_config
 from lewm_evidence.presets import presets
 
 _OPEN = "???"
+_POLICY = re.compile(r"config\.json|model\.safetensors|policy_(pre|post)processor[\w.]*\.(json|safetensors)")
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,42 @@ def entry(pin: Pin, date: str) -> str:
             f"  action_std: {_OPEN}",
         ]
     return "\n".join(lines) + "\n"
+
+
+def policy_entry(name: str, date: str, revision: str = "main") -> tuple[Repository, str]:
+    """Returns the LeRobot policy `name` on the hub, fixed, and as YAML for a configuration file.
+
+    Small files are fetched and hashed, of large ones the hub's own sha256 is taken; `fetch_policy` checks all.
+
+    Args:
+        name: owner/name.
+        date: of the pinning, for the comment.
+        revision: branch, tag or commit.
+
+    Raises:
+        CheckpointError: when the repository cannot be read or holds no policy.
+    """
+    info = model_info(name, revision)
+    repository = Repository(name, _commit(info, name))
+    listed = {entry.rfilename: entry for entry in info.siblings or [] if _POLICY.fullmatch(entry.rfilename)}
+    if not {CONFIG, WEIGHTS} <= listed.keys():
+        raise CheckpointError(f"{repository} holds no policy: there must be {CONFIG} and {WEIGHTS}")
+    with tempfile.TemporaryDirectory() as folder:
+        files = {
+            file: about.lfs.sha256 if about.lfs else sha256_file(fetch_file(repository, file, None, Path(folder)))
+            for file, about in sorted(listed.items())
+        }
+    lines = [
+        f"# {name}, pinned {date} by `lewm-evidence pin --policy`.",
+        f"# Licence, as its model card says: {_licence(info)}. {WEIGHTS}: {listed[WEIGHTS].size or 0:,} bytes.",
+        "policy:",
+        "  source:",
+        f"    repo: {name}",
+        f'    revision: "{repository.revision}"',
+        "    files:",
+        *(f'      {file}: "{sha256}"' for file, sha256 in files.items()),
+    ]
+    return repository, "\n".join(lines) + "\n"
 
 
 def _commit(info: Any, name: str) -> str:

@@ -118,6 +118,8 @@ class Proposer:
         steps = self._scored_steps(left)
         now = self._actor.encode(self._actor.picture(world, world.state))
         costs = self._actor.costs(now, self._z_goal, chunks[:, :steps])
+        if not np.isfinite(costs).all():
+            raise StageError("the world model gives costs that are not finite; its weights are damaged")
         self.times["score"].append(time.perf_counter() - start)
         self.costs.append(costs)
         self.winners.append(int(costs.argmin()))
