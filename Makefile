@@ -10,7 +10,7 @@ CORES ?= 4
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup evidence tables test test-slow test-components test-nixpkgs slurm-up slurm-down validator bench bench-gpu check format generated embedded lock clean
+.PHONY: help setup evidence tables test test-slow test-components test-nixpkgs test-workers slurm-up slurm-down validator bench bench-gpu check format generated embedded lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ test-components: $(READY) ## Run what needs Chromium, Vulkan, Swift, Slurm, Nix 
 	@scripts/components
 	@$(BIN)/pytest -m "browser or workers or slurm or nix"
 	@$(MAKE) test-nixpkgs
+
+test-workers: $(READY) ## Train every configured foreign trainer on its tiny budget; seal and verify (docs/workers.md)
+	@$(BIN)/snakemake --cores 2 workers
 
 NIXPKGS := .venv-nixpkgs/bin
 .venv-nixpkgs/ready: requirements/tools/nixpkgs.txt
