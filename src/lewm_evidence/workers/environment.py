@@ -98,10 +98,21 @@ def _install(environment: WorkerEnvironment, folder: Path) -> None:
         if alone:
             # Such a package's own pins are what the worker works around, its Python version among them.
             _call([*pip, "--no-deps", "--ignore-requires-python", "-r", lock])
-        elif uv := shutil.which("uv", path=_places()):
-            _call([uv, "pip", "install", "--quiet", "--python", folder / "bin/python", "--require-hashes", "-r", lock])
-        else:
+        elif not _by_uv(lock, folder):
             _call([*pip, "-r", lock])
+
+
+def _by_uv(lock: Path, folder: Path) -> bool:
+    """Installs `lock` with uv; False without it, or where it fails: it does not read all of pip's configuration."""
+    uv = shutil.which("uv", path=_places())
+    if uv is None:
+        return False
+    try:
+        _call([uv, "pip", "install", "--quiet", "--python", folder / "bin/python", "--require-hashes", "-r", lock])
+    except StageError as error:
+        sys.stderr.write(f"{error}\ntrying pip\n")
+        return False
+    return True
 
 
 def _places() -> str:
