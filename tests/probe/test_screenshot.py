@@ -160,7 +160,7 @@ def test_rerun_shows_the_scene(examples: dict[str, FinishedRun], tmp_path: Path)
     """The real viewer opens the recording with its layout: the goal's green stands on the table."""
     rerun_renderer.render(examples["showcase"], tmp_path / "a.rrd")
     picture = np.asarray(shown(lambda: rerun_viewer.shoot(tmp_path / "a.rrd", tmp_path / "logs")))
-    assert picture.shape == (1560, 1920, 3)
+    assert picture.shape == (1200, 1920, 3)
     green = (np.abs(picture[:, :1000].astype(int) - [60, 170, 90]).sum(axis=2) < 40).sum()
     assert green > 1000
 
