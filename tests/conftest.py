@@ -3,6 +3,7 @@
 import ipaddress
 import itertools
 import os
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,9 @@ from lewm_evidence.records import FinishedRun
 settings.register_profile("roaming", deadline=None)
 settings.register_profile("fixed", deadline=None, derandomize=True)
 settings.load_profile("fixed" if "CI" in os.environ else "roaming")
+
+# A shell starts background jobs with Ctrl-C ignored, and children inherit that; tests of Ctrl-C would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _numbers = itertools.count()
 
