@@ -13,7 +13,7 @@ EMBEDDED: dict[str, dict[str, str]] = {
         "training_manifest.json": "0ca14255cfb2da995a625016583b240c9297e26ee59764e3a3f680bf6b01552f",
     },
     "tworoom": {
-        "MODEL_CARD.md": "f79d71c0cfc73919399687c4a1b61621805093e29a5cde4b84a7dee88735565f",
+        "MODEL_CARD.md": "ad3f0ac670d375308994c64bc90bbc495fceb5870aa5326b50f12b191280816c",
         "config.json": "44088a8ebc53d6d986c380b4553a975cc6d7334f5d88ea6fbc2b84d90873ca45",
         "model.safetensors": "2ded708f106a8fcf51659080437eeedc9ca3add7d9f5e7b9fa55856b5242923c",
         "normalization.json": "d5568f967cef341acb81d92c82849fa033e635e6250bcc43feacc5ac4c1ead77",
