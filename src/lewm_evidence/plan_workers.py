@@ -94,8 +94,12 @@ def _add_wandb(draft: Draft, config: Config, name: str, worker: WorkerRun | None
         draft.add("render_wandb", subset, name=f"wandb-{name}", run=name)
 
 
-def _add_parity(draft: Draft, parity: Parity, evidence: Mapping[str, Planned], locks: Path) -> None:
+def _take_checkpoint(draft: Draft, evidence: Mapping[str, Planned]) -> None:
     draft.made["checkpoint"] = evidence["fetch"] if "fetch" in evidence else evidence["train"]
+
+
+def _add_parity(draft: Draft, parity: Parity, evidence: Mapping[str, Planned], locks: Path) -> None:
+    _take_checkpoint(draft, evidence)
     subset = {
         **parity.model_dump(mode="json"),
         "environment": worker_environment("upstream", torch_build(), locks).name,
@@ -107,7 +111,7 @@ def _add_parity(draft: Draft, parity: Parity, evidence: Mapping[str, Planned], l
 def _add_policy(draft: Draft, config: Config, policy: Policy, evidence: Mapping[str, Planned], locks: Path) -> None:
     if world_of(config) != "pusht":
         raise ConfigError(f"policy acts on pusht, the checkpoint's world is {world_of(config)}; set policy: null")
-    draft.made["checkpoint"] = evidence["fetch"] if "fetch" in evidence else evidence["train"]
+    _take_checkpoint(draft, evidence)
     foreign = {
         "environment": worker_environment("lerobot", torch_build(), locks).name,
         "adapter": _adapter("lerobot_worker.py", "cpu_torchvision.py"),

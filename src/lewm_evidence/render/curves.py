@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
 
+from lewm_evidence.intervals import t_half_width
 from lewm_evidence.render.report_plots import COLOUR, new_figure, plot_style, to_svg
 
 BINS = 20
@@ -79,9 +79,7 @@ def mean_curve(name: str, estimator: str, seeds: Sequence[Sequence[tuple[int, fl
     whole = ~np.isnan(rows).any(axis=0)
     rows, ends = rows[:, whole], edges[1:][whole]
     mean = rows.mean(axis=0)
-    half = np.zeros_like(mean)
-    if len(seeds) > 1:
-        half = student.ppf(0.975, len(seeds) - 1) * rows.std(axis=0, ddof=1) / np.sqrt(len(seeds))
+    half = t_half_width(rows) if len(seeds) > 1 else np.zeros_like(mean)
     return Curve(
         name,
         estimator,

@@ -12,9 +12,9 @@ from typing import Any
 
 import jinja2
 import numpy as np
-from scipy import stats
 
 from lewm_evidence.errors import StageError
+from lewm_evidence.intervals import t_half_width
 from lewm_evidence.records import FinishedRun
 from lewm_evidence.render.sweep_page import PAGE
 
@@ -79,7 +79,7 @@ def _over(values: Sequence[float], largest: float) -> Row:
     mean, n = float(np.mean(values)), len(values)
     if n < 2:
         return {"mean": mean, "low": None, "high": None}
-    half = float(stats.t.ppf(0.975, n - 1)) * float(np.std(values, ddof=1)) / math.sqrt(n)
+    half = float(t_half_width(np.asarray(values, dtype=np.float64)))
     return {"mean": mean, "low": max(mean - half, 0.0), "high": min(mean + half, largest)}
 
 

@@ -1,12 +1,12 @@
 """What may be concluded from outcomes: intervals of shares, tests of paired differences. scipy does the work."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from lewm_evidence.intervals import t_half_width
 from lewm_evidence.stages.statistics import Estimate
 
 Values = NDArray[np.float64]
@@ -63,5 +63,5 @@ def mcnemar(first: Values, second: Values) -> float:
 def mean_t(values: Values) -> Estimate:
     """Returns the mean of values (N,), N at least 2, with its 95 % t interval."""
     mean = float(values.mean())
-    half = float(stats.t.ppf(0.975, len(values) - 1)) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    half = float(t_half_width(values))
     return Estimate(mean, mean - half, mean + half)

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,12 +76,11 @@ class Worker:
         process: subprocess.Popen[bytes],
         logs: Path,
         time_limit: float,
-        on_line: Callable[[Mapping[str, Any]], None],
     ) -> None:
         self.told = Told()
         self.folder = logs / NATIVE
         self._run_id, self._process, self._log = run_id, process, logs / "worker.log"
-        self._limit, self._on_line = time_limit, on_line
+        self._limit = time_limit
         self._lines = _lines(logs / "telemetry.jsonl")
         self._start = self._heard = time.monotonic()
 
@@ -97,7 +96,6 @@ class Worker:
                 break
             self._heard = time.monotonic()
             self.told.take(line)
-            self._on_line(line)
         if not over:
             now = time.monotonic()
             _still_alive(self._run_id, self._log, now - self._start, now - self._heard, self._limit)
@@ -125,7 +123,6 @@ def started(
     logs: Path,
     threads: int,
     time_limit: float,
-    on_line: Callable[[Mapping[str, Any]], None] = lambda line: None,
 ) -> Iterator[Worker]:
     """Starts a worker; it is ended on the way out. The arguments are those of `run_worker`."""
     native = logs / NATIVE
@@ -138,7 +135,7 @@ def started(
         around = surroundings(Path(private), threads)
         words, telemetry = [*command, spec.absolute()], logs / "telemetry.jsonl"
         with child(words, telemetry, around, errors=logs / "worker.log", cwd=native) as process:
-            yield Worker(run_id, process, logs, time_limit, on_line)
+            yield Worker(run_id, process, logs, time_limit)
 
 
 def run_worker(
@@ -148,7 +145,6 @@ def run_worker(
     logs: Path,
     threads: int,
     time_limit: float,
-    on_line: Callable[[Mapping[str, Any]], None] = lambda line: None,
 ) -> Told:
     """Runs a worker to its end and returns what it said.
 
@@ -159,12 +155,11 @@ def run_worker(
         logs: folder for `spec.json`, `telemetry.jsonl`, `worker.log` and the worker's own logs, `native/`.
         threads: for its numerical libraries.
         time_limit: seconds after which it is ended.
-        on_line: called with every line as it comes.
 
     Raises:
         StageError: when it does not complete; the message says how it ended and shows the last lines of its log.
     """
-    with started(command, run_id, config, logs, threads, time_limit, on_line) as worker:
+    with started(command, run_id, config, logs, threads, time_limit) as worker:
         return worker.finish()
 
 
