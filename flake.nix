@@ -15,7 +15,7 @@
         builtins.replaceStrings [ "." "_" ] [ "-" "-" ] (
           lib.toLower (builtins.head (builtins.match "([A-Za-z0-9._-]+).*" requirement))
         );
-      extras = with project.optional-dependencies; pipeline ++ data ++ s3 ++ dev;
+      extras = with project.optional-dependencies; pipeline ++ data ++ s3 ++ tui ++ dev;
       base = map nameOf project.dependencies;
       # Programs in nixpkgs, not modules of Python.
       programs = [

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from lewm_evidence import __version__
-from lewm_evidence.cli_open import add_open_commands
-from lewm_evidence.cli_render import add_render_command
-from lewm_evidence.cli_rerun import add_rerun_commands
-from lewm_evidence.cli_store import add_store_commands, in_store
+from lewm_evidence.cli.open import add_open_commands
+from lewm_evidence.cli.render import add_render_command
+from lewm_evidence.cli.rerun import add_rerun_commands
+from lewm_evidence.cli.store import add_store_commands, in_store
 from lewm_evidence.errors import BundleError, EvidenceError, RefusedError
 
 if TYPE_CHECKING:
@@ -424,7 +424,3 @@ def _size(size: float) -> str:
             return f"{size:.3g} {unit}"
         size /= 1000
     return f"{size:.3g} GB"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

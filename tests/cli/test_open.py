@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 
 from example_runs import open_run
-from lewm_evidence import cli, cli_open
-from lewm_evidence.cli import main
+from lewm_evidence.cli import main, program
+from lewm_evidence.cli import open as cli_open
 
 COMMAND = "open-tensorboard"
 
@@ -43,7 +43,7 @@ def listening(port: int) -> bool:
 
 def test_the_document_s_flags_and_defaults() -> None:
     """Each flag with the default of the document's table; the log directory is required."""
-    args = vars(cli._parser().parse_args([COMMAND, "--logdir", "x"]))
+    args = vars(program._parser().parse_args([COMMAND, "--logdir", "x"]))
     assert args.pop("command") is cli_open._open_tensorboard
     assert args == {
         "logdir": Path("x"),
