@@ -100,6 +100,25 @@ def test_costs_use_normalised_time_major_blocks(shown: FinishedRun) -> None:
     np.testing.assert_allclose(arrays["candidate_costs"], costs.numpy(), rtol=1e-5)
 
 
+def test_landscape_is_the_cost_of_constant_actions(shown: FinishedRun) -> None:
+    """At every decision the map holds the public `model.cost` of an action held for the whole plan, rows for y."""
+    folder = shown.path.parents[1] / shown.spec.inputs["checkpoint"] / "checkpoint"
+    model, world = load_checkpoint(folder), worlds.make("pusht")
+    goal = shown.arrays("arrays/showcase/geometry/00000.safetensors")["goal_state"]
+    maps = [r for r in shown.records("arrays") if isinstance(r, Arrays) and r.tag == "showcase/landscape"]
+    assert [record.step for record in maps] == [0, 1, 2]
+    for record, arrays, blocks in zip(maps, decisions(shown), (2, 2, 1), strict=True):
+        found = shown.arrays(record.path)
+        axis, costs = found["axis"], found["costs"]
+        assert axis.shape == (21,) and axis[[0, 10, 20]].tolist() == [-1, 0, 1]
+        for row, column in ((0, 0), (3, 17), (20, 8)):
+            raw = torch.tensor([axis[column], axis[row]]).repeat(blocks * 5, 1)
+            z_scored = (raw - torch.tensor([-0.01, 0.02])) / torch.tensor([0.3, 0.4])
+            start = world.draw(arrays["states"][0], 64)
+            wanted = model.cost(start, world.draw(goal, 64), z_scored.reshape(1, blocks, 10))
+            np.testing.assert_allclose(costs[row, column], wanted.item(), rtol=1e-5)
+
+
 def test_prediction_error_is_at_the_last_whole_block(shown: FinishedRun) -> None:
     """The recorded error is the squared distance of the last predicted and reached latents."""
     errors = shown.scalars("showcase/prediction_error")

@@ -16,7 +16,8 @@ Writes, step d = decision, t = environment step, i = CEM iteration counted over 
 - images `showcase/observation` (d; what the model sees), `showcase/goal`, `showcase/frame` (t; for people),
   `showcase/retrieved` (d; what was reached, beside the real pictures nearest to it and to the prediction),
   `showcase/pictures` (thumbnails of those pictures)
-- arrays `showcase/decision` (d; see `_record_decision`), `showcase/geometry`, `showcase/latents` (of the pictures)
+- arrays `showcase/decision` (d; see `_record_decision`), `showcase/geometry`, `showcase/latents` (of the pictures),
+  and where an action has two numbers `showcase/landscape` (d; see `_record_landscape`)
 - events `showcase/decision` (d), `showcase/outcome`; texts `showcase/task`, `showcase/checkpoint`
 - timings `latency/encode|cost|solve` (step 0 is the first call in the process), `decision/solve` (d),
   and on a GPU `gpu/peak_memory`
@@ -43,6 +44,7 @@ from lewm_evidence.worlds import World
 SOURCES = ("scripted", "perturbed", "random", "cem")
 PERTURBATION = 0.3  # standard deviation of the noise on the scripted pusher's actions, in action units
 FRAME_SIZE = 224
+LANDSCAPE = 21  # values of each number of an action in the cost landscape
 
 T = TypeVar("T")
 
@@ -205,6 +207,7 @@ def _decide(setting: Setting, decision: int, step: int) -> tuple[int, bool]:
     left = setting.config.budget - step
     seconds, plan = _seconds(lambda: actor.plan(z, setting.z_goal, setting.stream, left))
     out.timing("decision/solve", seconds, decision)
+    _record_landscape(setting, z, len(plan.actions) * actor.frameskip, decision)
     candidates = _candidates(setting, z, plan)
     winner = candidates.actions[candidates.winner]
     before = world.state
@@ -222,6 +225,20 @@ def _decide(setting: Setting, decision: int, step: int) -> tuple[int, bool]:
     latents = {"predicted_latents": predicted, "reached_latents": reached, "goal_latent": _numpy(setting.z_goal)}
     _record_decision(out, candidates, {**paths, **latents, "states": np.stack([before, *states])}, decision)
     return len(states), success
+
+
+def _record_landscape(setting: Setting, z: torch.Tensor, steps: int, decision: int) -> None:
+    """Records what the model expects of every constant action, held for a whole plan of `steps`.
+
+    `axis` (K,) are the values that both numbers of an action take, `costs` (K, K) has a row for each value of the
+    second number. Worlds whose actions have other than two numbers have no such map.
+    """
+    if setting.world.action_dim != 2:
+        return
+    axis = np.linspace(-1.0, 1.0, LANDSCAPE, dtype=np.float32)
+    held = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 1, 2)
+    costs = setting.actor.costs(z, setting.z_goal, held.repeat(steps, axis=1))
+    setting.out.arrays("showcase/landscape", {"axis": axis, "costs": costs.reshape(len(axis), -1)}, decision)
 
 
 def _candidates(setting: Setting, z: torch.Tensor, plan: Plan) -> Candidates:
