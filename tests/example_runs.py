@@ -176,6 +176,9 @@ def _write_decision(run: Run, d: int, goal: NDArray[np.float64], random: np.rand
     run.image("showcase/retrieved", picture(state_at(first + EXECUTED), goal), d)
     arrays["states"] = np.stack([state_at(first + n) for n in range(STEPS_PER_DECISION + 1)])
     run.arrays("showcase/decision", arrays, d)
+    axis = np.linspace(-1, 1, 21, dtype=np.float32)
+    bowl = (axis[None] - 0.3) ** 2 + (axis[:, None] + 0.5) ** 2 + 0.1 * d
+    run.arrays("showcase/landscape", {"axis": axis, "costs": bowl.astype(np.float64)}, d)
     winner = int(arrays["winner"])
     run.event(
         "showcase/decision",

@@ -1,7 +1,9 @@
 """The report: a page that stands on its own, and its numbers as a result."""
 
 import base64
-import json
+import hashlib
+import io
+import itertools
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -15,43 +17,14 @@ from PIL.PngImagePlugin import PngInfo
 import example_runs
 import stage_runs
 from lewm_evidence.canonical import canonical_json
+from lewm_evidence.config import Config
 from lewm_evidence.errors import StageError
+from lewm_evidence.plan import plan
 from lewm_evidence.records import FinishedRun, Run
-from lewm_evidence.stages import evaluate, report, showcase
+from lewm_evidence.stages import evaluate, showcase
+from report_runs import HOSTILE, HOSTILE_WRITERS, build, make, write_probing, write_surprise, write_tables
 
 VOID = {"meta", "img", "br", "source", "link", "input", "hr"}
-
-
-def write_gate(out: Run) -> None:
-    """Records one check that passed."""
-    out.event("gate/check", 0, name="margin over random", value=-131.5, bound=-50.0, passed=True)
-
-
-def build(runs: Path, **writers: Callable[[Run], None]) -> dict[str, FinishedRun]:
-    """Returns everything a report is made from, made up; `writers` replace what single stages write."""
-    made: dict[str, FinishedRun] = {}
-    defaults: dict[str, Callable[[Run], None]] = {
-        "fetch": example_runs.write_fetch,
-        "showcase": example_runs.write_showcase,
-        "evaluate": example_runs.write_evaluate,
-        "gate": write_gate,
-        "probe_tensorboard": lambda out: out.event("probe/tensorboard", tags=12, points=345),
-        "probe_rerun": lambda out: out.event("probe/rerun", entities=9),
-    }
-    for stage, write in (defaults | writers).items():
-        made["checkpoint" if stage == "fetch" else stage] = stage_runs.run_stage(
-            runs, stage, write, {"source": "embedded", "name": "pusht"} if stage == "fetch" else {"seed": 11}
-        )
-    return made
-
-
-def make(runs: Path, inputs: dict[str, FinishedRun]) -> tuple[str, dict[str, Any], FinishedRun]:
-    """Returns the page, the summary and the run of a report on `inputs`."""
-    done = stage_runs.run_stage(runs, "report", report.run, {}, **inputs)
-    page = (done.path / "views" / "report" / "index.html").read_text(encoding="utf-8")
-    raw = (done.path / "views" / "results" / "summary.json").read_bytes()
-    assert raw == canonical_json(json.loads(raw))
-    return page, json.loads(raw), done
 
 
 @pytest.fixture(scope="module")
@@ -93,23 +66,40 @@ def read(page: str) -> Reader:
 
 
 def test_page_needs_nothing_else(made: tuple[str, dict[str, Any], FinishedRun]) -> None:
-    """Everything the page shows is inside it: no script, no address, and less than 2 MB."""
+    """Everything the page shows is inside it, and its policy lets nothing else in."""
     page = made[0]
     elements = read(page).elements
-    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in elements}
+    assert not {"link", "iframe", "object", "base"} & {tag for tag, _ in elements}
     for tag, attributes in elements:
         for name in ("src", "srcset", "href", "xlink:href"):
             assert (attributes.get(name) or "data:").startswith(("data:", "#")), (tag, attributes)
     assert not re.search(r"@import|url\((?!#)", page)
-    assert len(page) < 2_000_000
+    (policy,) = [a["content"] or "" for _, a in elements if a.get("http-equiv") == "Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert "http" not in policy and "*" not in policy
+
+
+def test_only_the_pages_own_script_may_run(made: tuple[str, dict[str, Any], FinishedRun]) -> None:
+    """There is one script, a constant; the policy names its digest, so that no other runs, and no handler either."""
+    page = made[0]
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    elements = read(page).elements
+    (policy,) = [a["content"] or "" for _, a in elements if a.get("http-equiv") == "Content-Security-Policy"]
+    assert policy.endswith(f"; script-src 'sha256-{digest}'")
+    assert not [name for _, attributes in elements for name in attributes if name.startswith("on")]
 
 
 def test_page_can_be_heard(made: tuple[str, dict[str, Any], FinishedRun]) -> None:
-    """Every picture and figure has a text, headings are in order, and ids are unique."""
+    """Every picture and figure has a text, headings go down one step at a time, and ids are unique."""
     elements = read(made[0]).elements
     assert all(attributes.get("alt") for tag, attributes in elements if tag == "img")
-    assert all(attributes.get("aria-label") for tag, attributes in elements if tag == "svg")
-    assert [tag for tag, _ in elements if tag == "h1"] == ["h1"]
+    assert all(
+        attributes.get("aria-label") or "aria-hidden" in attributes for tag, attributes in elements if tag == "svg"
+    )
+    levels = [int(tag[1]) for tag, _ in elements if re.fullmatch("h[1-6]", tag)]
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
     ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
     assert len(ids) == len(set(ids))
 
@@ -117,7 +107,7 @@ def test_page_can_be_heard(made: tuple[str, dict[str, Any], FinishedRun]) -> Non
 def test_figures_follow_light_and_dark(made: tuple[str, dict[str, Any], FinishedRun]) -> None:
     """Inline figures take their colours from the page; no stand-in colour is left."""
     page = made[0]
-    assert "prefers-color-scheme: dark" in page
+    assert "--lewm: light-dark(" in page
     assert "var(--lewm)" in page
     assert not re.search(r"#([0-9a-f]{2})fe\1", page)
 
@@ -182,15 +172,12 @@ def test_failed_check_is_said(tmp_path: Path) -> None:
 
 
 def test_text_from_records_is_escaped(tmp_path: Path) -> None:
-    """What a record says cannot become markup."""
-
-    def hostile(out: Run) -> None:
-        example_runs.write_evaluate(out)
-        out.event("evaluate/protocol", n=6, seed=1, world="<script>alert(1)</script>")
-
-    page = make(tmp_path, build(tmp_path, evaluate=hostile))[0]
-    assert "<script" not in page
-    assert "&lt;script&gt;" in page
+    """What a record says cannot become markup, wherever it stands: names, words, the player's data, reasons."""
+    page = make(tmp_path, build(tmp_path, HOSTILE, **HOSTILE_WRITERS))[0]
+    assert page.count("<script") == page.count("</script") == page.count("</style") == 1
+    assert "<img src=x" not in page
+    notes = [a["data-note"] or "" for _, a in read(page).elements if "data-note" in a]
+    assert notes and all(HOSTILE in note for note in notes)
 
 
 def test_missing_record_is_named(tmp_path: Path) -> None:
@@ -223,7 +210,9 @@ def test_screenshots_are_shown_or_explained(tmp_path: Path) -> None:
     taken = build(tmp_path / "a", probe_rerun=probe("screenshot.png", picture))
     skipped = build(tmp_path / "b", probe_rerun=probe("screenshot.json", reason))
     with_picture, without = make(tmp_path / "a", taken), make(tmp_path / "b", skipped)
-    assert base64.b64encode(picture).decode() in with_picture[0]
+    (uri,) = re.findall(r"data:image/webp;base64,([^\"]+)", with_picture[0])
+    with Image.open(io.BytesIO(base64.b64decode(uri))) as shown:
+        assert shown.size == (8, 6)
     assert "drawn by Viewer 1" in with_picture[0]
     assert "No screenshot of Rerun, skipped: there is no driver." in without[0]
     assert with_picture[1] == without[1]
@@ -242,21 +231,83 @@ def test_reads_what_the_stages_write(tmp_path: Path) -> None:
     assert page.count("Decision ") >= 3
 
 
-def test_without_the_papers_tables_there_is_no_section(made: tuple[str, dict[str, Any], FinishedRun]) -> None:
-    """Neither on the page nor in its numbers."""
-    assert "Beside the paper" not in made[0] and made[1]["paper"] is None
+def test_without_the_papers_tables_it_says_how_to_get_them(made: tuple[str, dict[str, Any], FinishedRun]) -> None:
+    """Probing and surprise are not silently absent: the command that makes them is there."""
+    assert made[1]["paper"] is None
+    assert "tables={sealed: true}" in made[0]
+    assert "Surprise, mean over episodes" not in made[0]
 
 
-def test_a_row_of_the_papers_tables_is_shown_in_full(tmp_path: Path) -> None:
-    """What was measured, its interval, n, p, the paper's number and where it stands."""
-    row = {"row": "success/lewm", "label": "success, LeWM", "value": 80.0, "low": 49.0, "high": 94.3, "unit": "%"}
-    row |= {"n": 10, "interval": "Wilson", "p": None, "paper": "96.0 ± 2.83", "where": "Table 5"}
-
-    def write(out: Run) -> None:
-        out.event("tables/row", 0, **row)
-        out.event("tables/differs", 0, text="10 starts instead of 50.")
-
-    page, summary, _ = make(tmp_path, build(tmp_path, tables=write))
+def test_the_papers_tables_are_shown_in_full(tmp_path: Path) -> None:
+    """What was measured, its interval, n, p, the paper's number and its place; probing and surprise as figures."""
+    inputs = build(tmp_path, tables=write_tables, probing=write_probing, surprise=write_surprise)
+    page, summary, _ = make(tmp_path, inputs)
     for words in ("Beside the paper", "success, LeWM", "80 %", "49 to 94", "96.0 ± 2.83", "10 starts instead of 50."):
         assert words in page
-    assert summary["paper"]["sections"]["Planning"] == [row]
+    assert [row["label"] for row in summary["paper"]["sections"]["Planning"]] == ["success, LeWM"]
+    assert "LeWM linear: agent position 0.95; block position 0.95; block angle 0.95" in page
+    assert "p of the event: teleport 1e-05, colour 1e-05" in page
+
+
+def test_a_training_beside_the_checkpoint_is_called_that(made: tuple[str, dict[str, Any], FinishedRun]) -> None:
+    """Its curves are shown and its last values counted, and nobody can take them for the checkpoint's own."""
+    page, summary, _ = made
+    assert summary["training"]["own"] is False
+    assert summary["training"]["last"]["loss"] == pytest.approx(1 / 100 + 4 / 100)
+    assert "Not the training of this checkpoint" in page
+    assert "Losses of a batch" in page
+
+
+def test_a_checkpoints_own_training_is_shown_as_such(tmp_path: Path) -> None:
+    """Where the checkpoint is a run of train, its curves are the ones shown, and the source says so."""
+
+    def train(out: Run) -> None:
+        example_runs.write_fetch(out)
+        example_runs.write_train(out)
+
+    inputs = build(tmp_path)
+    trained = stage_runs.run_stage(tmp_path, "train", train, {"seed": 5})
+    page, summary, _ = make(tmp_path, inputs | {"checkpoint": trained})
+    assert (summary["training"]["own"], summary["training"]["run"]) == (True, trained.name)
+    assert "This is the training that made the checkpoint" in page and "Not the training" not in page
+
+
+def test_without_a_training_it_says_so(tmp_path: Path) -> None:
+    """`smoke: null` leaves a sentence, not a hole."""
+    inputs = build(tmp_path)
+    del inputs["smoke_train"]
+    page, summary, _ = make(tmp_path, inputs)
+    assert summary["training"] is None and "No training belongs to these runs" in page
+
+
+def test_player_has_every_step_and_decision(made: tuple[str, dict[str, Any], FinishedRun]) -> None:
+    """One distance and one place of the agent a step, one frame each in the film, and a plan for every decision."""
+    page, summary, _ = made
+    elements = read(page).elements
+    (player,) = [attributes for _, attributes in elements if "data-agents" in attributes]
+    steps = summary["showcase"]["outcome"]["env_steps"] + 1
+    assert len((player["data-errors"] or "").split()) == len((player["data-agents"] or "").split()) == steps
+    assert (player["data-starts"] or "").split() == ["0", "4", "8"]
+    ids = {attributes.get("id") for _, attributes in elements}
+    assert {"plans-0", "plans-1", "plans-2"} <= ids and "plans-3" not in ids
+    (film,) = [
+        attributes
+        for tag, attributes in elements
+        if tag == "image" and attributes.get("width") == player["data-columns"]
+    ]
+    with Image.open(io.BytesIO(base64.b64decode((film["href"] or "").partition(",")[2]))) as picture:
+        across, down = (length // example_runs.SIZE for length in picture.size)
+    assert (across, down) == (int(film["width"] or 0), int(film["height"] or 0)) and across * down >= steps
+
+
+def test_cheapest_constant_action_is_told(made: tuple[str, dict[str, Any], FinishedRun]) -> None:
+    """Each decision's landscape names its lowest place, across before down."""
+    assert made[0].count("cheapest constant action 0.3 across, -0.5 down") == example_runs.DECISIONS
+
+
+def test_plan_gives_the_report_what_it_draws() -> None:
+    """The smoke training where there is one, probing and surprise where tables are sealed; never a worker."""
+    always = {"checkpoint", "showcase", "evaluate", "gate", "probe_tensorboard", "probe_rerun"}
+    assert set(plan(Config())["report"].spec.inputs) == always | {"smoke_train"}
+    sealed = Config.model_validate({"smoke": None, "tables": {"sealed": True}})
+    assert set(plan(sealed)["report"].spec.inputs) == always | {"tables", "probing", "surprise"}

@@ -4,32 +4,57 @@ What one point of a curve is differs between trainers (a single episode, a mean 
 it beside each curve and draws each trainer in a picture of its own.
 """
 
-import html
+# ruff: noqa: E501 - lines of HTML follow the page, not the column
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import jinja2
 import numpy as np
+from markupsafe import Markup
 
 from lewm_evidence.intervals import t_half_width
-from lewm_evidence.render.report_plots import COLOUR, new_figure, plot_style, to_svg
+from lewm_evidence.render import page_style
+from lewm_evidence.render.figures import COLOUR, new_figure, plot_style, to_svg
 
 BINS = 20
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Learning curves</title><style>
-:root {{ color-scheme: light dark; --ink: light-dark(#1b1f24, #e8eaed); --muted: light-dark(#57606a, #9aa4ae);
---grid: light-dark(#d8dee4, #3a4048); --paper: light-dark(#fff, #15181c); --lewm: light-dark(#0b62c4, #6cb0ff); }}
-body {{ background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto;
-max-width: 62rem; padding: 0 1rem; }}
-figure {{ margin: 0; }} figcaption {{ color: var(--muted); font-size: .9rem; }}
-main {{ display: grid; gap: 2rem; grid-template-columns: repeat(auto-fit, minmax(18rem, 1fr)); }}
-svg {{ height: auto; width: 100%; }}
-</style></head><body><h1>Learning curves</h1>
-<p>Episodic return over environment steps; the line is the mean over seeds, the band its 95 % interval (Student's t).
-What one value is differs between trainers and stands below each curve: do not compare heights across them.</p>
+_PAGE = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{{ policy }}">
+<title>Learning curves of {{ curves | length }} foreign trainers</title>
+<style>
+{{ style }}</style>
+</head>
+<body>
 <main>
-{figures}
-</main></body></html>
+<header>
+<p class="kicker">Evidence about foreign trainers</p>
+<h1>Learning curves</h1>
+<p>Episodic return over environment steps; the line is the mean over seeds, the band its 95 % interval (Student’s t).
+What one value is differs between trainers and stands below each curve: do not compare heights across them.</p>
+</header>
+<div class="panels">
+{% for curve in curves %}
+<figure class="card">{{ figures[loop.index0] }}
+<figcaption>{{ curve.name }}: {{ curve.estimator }}; {{ seeds_of(curve) }}</figcaption></figure>
+{% endfor %}
+</div>
+<div class="wide" tabindex="0" role="group" aria-label="Last values"><table><caption>Last values</caption>
+<thead><tr><th scope="col">trainer</th><th scope="col" class="n">return</th><th scope="col" class="n">95 % interval</th><th scope="col" class="n">at step</th><th scope="col" class="n">seeds</th></tr></thead>
+<tbody>{% for curve in curves %}
+<tr><th scope="row">{{ curve.name }}</th><td class="n">{{ "%.1f" | format(curve.mean[-1]) }}</td>
+<td class="n">{% if curve.seeds > 1 %}{{ "%.1f" | format(curve.low[-1]) }} to {{ "%.1f" | format(curve.high[-1]) }}{% else %}–{% endif %}</td>
+<td class="n">{{ curve.steps[-1] }}</td><td class="n">{{ curve.seeds }}</td></tr>{% endfor %}
+</tbody></table></div>
+</main>
+<footer class="note">The same numbers are in <code>records.jsonl</code> of the run this page lies in, and <code>spec.json</code> names the
+trainers’ runs. In the folder that holds <code>bag/</code>, <code>lewm-evidence verify .</code> says whether this is exactly what was sealed.</footer>
+</body>
+</html>
 """
 
 
@@ -91,18 +116,24 @@ def mean_curve(name: str, estimator: str, seeds: Sequence[Sequence[tuple[int, fl
 
 def curves_page(curves: Sequence[Curve]) -> str:
     """Returns a page with a picture of every curve; self-contained, light and dark."""
-    return _PAGE.format(figures="\n".join(_figure(number, curve) for number, curve in enumerate(curves)))
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    return environment.from_string(_PAGE).render(
+        curves=curves,
+        figures=[Markup(_figure(number, curve)) for number, curve in enumerate(curves)],  # matplotlib escapes
+        seeds_of=_seeds,
+        style=Markup(page_style.STYLE),
+        policy=page_style.CONTENT_POLICY,
+    )
+
+
+def _seeds(curve: Curve) -> str:
+    return f"{curve.seeds} seeds" if curve.seeds > 1 else "one seed, so no interval"
 
 
 def _figure(number: int, curve: Curve) -> str:
     with plot_style():
-        drawing, (axis,) = new_figure(4.2, 2.4, 1)
+        drawing, axis = new_figure(4.2, 2.6)
         axis.fill_between(curve.steps, curve.low, curve.high, color=COLOUR["lewm"], alpha=0.2, linewidth=0)
         axis.plot(curve.steps, curve.mean, "o-", color=COLOUR["lewm"], markersize=3)
-        axis.set_title(curve.name)
-        axis.set_xlabel("environment steps")
-        axis.set_ylabel("episodic return")
-    label = f"{curve.name}: return from {curve.mean[0]:.1f} to {curve.mean[-1]:.1f}"
-    seeds = f"{curve.seeds} seeds" if curve.seeds > 1 else "one seed, so no interval"
-    words = html.escape(f"{curve.name}: {curve.estimator}; {seeds}")
-    return f"<figure>{to_svg(drawing, f'curve{number}', label)}<figcaption>{words}</figcaption></figure>"
+        axis.set(title=curve.name, xlabel="environment steps", ylabel="episodic return")
+    return to_svg(drawing, f"curve{number}", f"{curve.name}: return from {curve.mean[0]:.1f} to {curve.mean[-1]:.1f}")

@@ -10,7 +10,8 @@ showcase as the summary that WorldForge's tools read, with the blocks `tensorboa
 from lewm_evidence.canonical import canonical_json, write_atomic
 from lewm_evidence.records import Run
 from lewm_evidence.records.job import main, say
-from lewm_evidence.render.report import render_page, summarise
+from lewm_evidence.render.report.numbers import summarise
+from lewm_evidence.render.report.page import render_page
 from lewm_evidence.render.showcase_summary import showcase_summary
 
 
