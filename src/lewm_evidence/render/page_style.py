@@ -48,7 +48,10 @@ th { font-weight: 600; }
 thead th { color: var(--muted); font-weight: 500; font-size: .86rem; }
 td.n, th.n { text-align: right; white-space: nowrap; }
 td:last-child, th:last-child { padding-right: 0; }
-.wide { overflow-x: auto; }
+/* A shade at the right edge says that there is more; it moves away with the last column. */
+.wide { overflow-x: auto; background:
+  linear-gradient(to right, transparent, var(--paper) 60%) right / 2.4rem 100% no-repeat local,
+  linear-gradient(to left, var(--grid), transparent) right / .8rem 100% no-repeat scroll; }
 code, pre { font: .86em/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace; }
 code { overflow-wrap: anywhere; }
 pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
@@ -56,11 +59,14 @@ summary { cursor: pointer; color: var(--muted); }
 .good { color: var(--good); } .bad { color: var(--bad); }
 .hidden, .skip:not(:focus) { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
   white-space: nowrap; }
+@media (max-width: 40rem) {
+  th[scope=row] { min-width: 8.5rem; } td code { display: inline-block; min-width: 13rem; }
+}
 footer.note { margin-top: 3rem; padding-top: .9rem; border-top: 1px solid var(--grid); max-width: none; }
 @media print {
   :root { color-scheme: light !important; --paper: #fff; }
   html { font-size: 10.5pt; } body { max-width: none; padding: 0; }
-  h2, h3, caption { break-after: avoid; }
+  h2 { margin-top: 1.8rem; } h2, h3, caption { break-after: avoid; }
   figure, tr, .card, .panels > svg { break-inside: avoid; }
 }
 """

@@ -27,7 +27,7 @@ def plot_estimates(
     *,
     scale: float = 1.0,
     bounds: Mapping[str, float] | None = None,
-    height: float = 2.2,
+    height: float = 2.4,
 ) -> str:
     """Returns means with their intervals, one row a method.
 

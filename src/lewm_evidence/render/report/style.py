@@ -15,6 +15,8 @@ button:hover { border-color: var(--lewm); color: var(--lewm); }
 .hero .kicker { margin: 0; }
 .hero { display: grid; grid-template-columns: minmax(0, 1fr) 21rem; gap: 1.2rem 2.4rem; align-items: start; }
 .hero .panels { grid-template-columns: repeat(auto-fit, minmax(min(14rem, 100%), 1fr)); margin-top: .9rem; }
+td.good, td.bad { white-space: nowrap; }
+.hero .panels figcaption { grid-column: 1 / -1; margin: 0; }
 .verdict { font-size: 1.05rem; }
 .badge { display: inline-block; font-weight: 600; border: 1.5px solid currentColor; border-radius: 99px;
   padding: .02rem .75rem; margin-right: .4rem; white-space: nowrap; }
@@ -66,11 +68,12 @@ dl.plain dt { color: var(--muted); } dl.plain dd { margin: 0; overflow-wrap: any
   .decisions svg + svg { margin-top: 0; } .decisions figcaption { grid-column: 1 / -1; }
   .strip { grid-template-columns: repeat(3, 1fr); }
   dl.plain { grid-template-columns: minmax(0, 1fr); } dl.plain dd { margin-bottom: .4rem; }
-  td.digest { min-width: 14rem; }
+  .facts { grid-template-columns: repeat(2, minmax(0, 1fr)); } .facts > div { padding: .5rem .7rem; }
 }
 @media print {
   nav, .controls, .copy, .skip { display: none !important; }
   .hero { grid-template-columns: minmax(0, 1fr) 15rem; gap: 1.4rem; }
-  .decisions { grid-template-columns: repeat(4, 1fr); } .panels { grid-template-columns: repeat(2, 1fr); }
+  .facts { grid-template-columns: repeat(4, 1fr); } .strip { grid-template-columns: repeat(10, 1fr); }
+  .decisions { grid-template-columns: repeat(5, 1fr); } .panels, .screens { grid-template-columns: repeat(2, 1fr); }
 }
 """

@@ -65,7 +65,8 @@ _HERO = """\
 from the goal on average; random actions from the same starts end {{ evaluate.methods.random.final_error_px.mean | px }} away, staying still
 {{ evaluate.methods.noop.final_error_px.mean | px }}. The difference to random is {{ interval(evaluate.differences.random, 0) }}&nbsp;px,
 to staying still {{ interval(evaluate.differences.noop, 0) }}&nbsp;px (95&nbsp;% intervals).</p>
-<figure class="panels">{{ figures.success }}{{ figures.error }}</figure>
+<figure class="panels">{{ figures.success }}{{ figures.error }}
+<figcaption>Dots are means over the same {{ evaluate.starts }} starts, bars their 95&nbsp;% bootstrap intervals.</figcaption></figure>
 </div>
 <figure class="card player" data-columns="{{ images.film.columns }}" data-starts="{{ showcase.decisions | map(attribute="step") | join(" ") }}" data-agents="{{ scene.agents }}" data-errors="{% for error in showcase.errors_px %}{{ "%.0f" | format(error) }}{{ "" if loop.last else " " }}{% endfor %}">
 <svg class="scene" viewBox="0 0 {{ scene.width }} {{ scene.height }}" role="img" aria-label="The recorded episode: the simulator's picture at each step, with the goal, the candidate paths of the decision and the chosen one.">
