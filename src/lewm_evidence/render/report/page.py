@@ -195,7 +195,7 @@ def _looks(runs: Runs) -> list[tuple[str, str]]:
     }
     commands = {
         "probe_tensorboard": "tensorboard --host 127.0.0.1 --samples_per_plugin images=1000 --logdir {}",
-        "probe_rerun": "rerun {}/results/showcase.rrd",
+        "probe_rerun": "rerun {}/results/*.rrd",
     }
     return [
         (command.format(rendered[role]), f"open {_VIEWERS[role.removeprefix('probe_')]}")
