@@ -1,9 +1,12 @@
 """The real DAG on small numbers: a bundle, nothing to do, what a change re-runs, kills and refusals."""
 
+import html
 import os
+import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +37,24 @@ def test_evidence_ends_with_a_bundle_that_verifies(finished: Project) -> None:
     assert verified.address in last
     assert "random" in last and "success" in last
     assert "look     tensorboard" in last and "look     rerun" in last
+
+
+def test_the_commands_on_the_report_work_in_the_bundles_folder(finished: Project) -> None:
+    """What the page offers to copy verifies the bundle, with and without the package, and opens what lies in it."""
+    (bundle,) = (finished.path / "evidence").iterdir()
+    (page,) = bundle.glob("bag/data/runs/report/*/views/report/index.html")
+    shown = re.findall(r'<div class="command"><pre><code[^>]*>(.*?)</code>', page.read_text(), re.DOTALL)
+    commands = [html.unescape(command) for command in shown]
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    checks = [words for words in commands if "verify" in words or "sha256sum" in words]
+    assert len(checks) == 2
+    for words in checks:
+        subprocess.run(words, shell=True, check=True, cwd=bundle, env=environment, capture_output=True)
+    subprocess.run("lewm-evidence reproduce . --only gate", shell=True, check=True, cwd=bundle, env=environment)
+    assert "lewm-evidence reproduce ." in commands
+    (events,) = [words.split()[-1] for words in commands if words.startswith("tensorboard ")]
+    (recordings,) = [words.split()[-1] for words in commands if words.startswith("rerun ")]
+    assert list((bundle / events).rglob("*tfevents*")) and list(bundle.glob(recordings))
 
 
 def test_a_second_call_has_nothing_to_do_also_after_touching_everything(finished: Project) -> None:
