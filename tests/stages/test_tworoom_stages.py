@@ -7,7 +7,8 @@ import pytest
 
 import stage_runs
 from lewm_evidence.records import FinishedRun, Run
-from lewm_evidence.render import report, rerun
+from lewm_evidence.render import rerun
+from lewm_evidence.render.report.page import render_page
 from lewm_evidence.stages import evaluate, showcase
 from lewm_evidence.stages.rollout import episode_seeds, make_task
 from lewm_evidence.worlds.tworoom import TwoRoom
@@ -57,7 +58,7 @@ def test_the_report_speaks_of_this_world(
         out.event("gate/check", 0, name="margin", value=-1.0, bound=0.0, passed=True)
 
     others = {stage: stage_runs.run_stage(tmp_path, stage, hold, {}) for stage in OTHERS}
-    page = report.render_page({**others, **runs, "checkpoint": examples["fetch"]})
+    page = render_page({**others, **runs, "checkpoint": examples["fetch"]})
     assert "tworoom" in page
     assert "224 × 224 plan" in page
     assert "green T" not in page

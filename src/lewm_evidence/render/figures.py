@@ -72,7 +72,7 @@ def to_svg(figure: Figure, name: str, label: str) -> str:
     text = text[text.index("<svg") :]
     # A style element inside the page would be one for the whole page; `render.page_style` has the same rules.
     text = re.sub(r"<(metadata|style)\b.*?</\1>", "", text, flags=re.DOTALL)
-    text = re.sub(r"(-?\d+\.\d\d)\d+", r"\1", text)
+    text = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(-?\d+\.\d\d)\d+", r"\1", tag[0]), text)  # places, not words
     text = re.sub(r'id="([^"]+)"', rf'id="{name}-\1"', text)
     text = re.sub(r'(url\(|href=")#([^")]+)', rf"\1#{name}-\2", text)
     text = re.sub(r' (?:width|height)="[\d.]+pt"', "", text, count=2)

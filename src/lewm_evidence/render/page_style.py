@@ -35,7 +35,7 @@ a { color: var(--lewm); }
 figcaption, .note { max-width: 48rem; margin-top: .35rem; }
 figure { margin: 1rem 0; }
 .card { background: var(--card); border: 1px solid var(--grid); border-radius: 10px; padding: .9rem 1rem; }
-.panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(18rem, 100%), 1fr)); gap: .9rem 1.6rem; }
+.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(18rem, 100%), 1fr)); gap: .9rem 1.6rem; }
 .panels > svg { max-width: 30rem; } .panels > figure { margin: 0; }
 svg { display: block; width: 100%; height: auto; stroke-linejoin: round; stroke-linecap: butt; }
 svg text { font-family: inherit !important; }
@@ -48,10 +48,7 @@ th { font-weight: 600; }
 thead th { color: var(--muted); font-weight: 500; font-size: .86rem; }
 td.n, th.n { text-align: right; white-space: nowrap; }
 td:last-child, th:last-child { padding-right: 0; }
-/* A shade at the right edge says that there is more; it moves away with the last column. */
-.wide { overflow-x: auto; background:
-  linear-gradient(to right, transparent, var(--paper) 60%) right / 2.4rem 100% no-repeat local,
-  linear-gradient(to left, var(--grid), transparent) right / .8rem 100% no-repeat scroll; }
+.wide { overflow-x: auto; }
 code, pre { font: .86em/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace; }
 code { overflow-wrap: anywhere; }
 pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }

@@ -59,14 +59,14 @@ SPEED = """
 <section aria-labelledby="speed">
 <h2 id="speed">Speed on the machine that made this</h2>
 <figure class="card"><div class="panels">{{ figures.latencies }}
-<figcaption>These figures belong to one machine and are no result: another run may differ here and nowhere else. First call: empty
-caches, before anything else has run.</figcaption></div></figure>
-{% call table("Planning", ["call", ">first call", ">p50", ">p95", ">slowest", ">repeats"]) %}
+<div class="beside">{% call table("Planning", ["call", ">first call", ">p50", ">p95", ">slowest", ">repeats"]) %}
 {% for row in measured.latencies %}
 <tr><th scope="row">{{ row.label }}</th><td class="n">{{ row.cold | ms }}</td><td class="n">{{ row.p50 | ms }}</td><td class="n">{{ row.p95 | ms }}</td>
 <td class="n">{{ row.slowest | ms }}</td><td class="n">{{ row.warm | length }}</td></tr>
 {% endfor %}
-{% endcall %}
+{% endcall %}</div></div>
+<figcaption>These figures belong to one machine and are no result: another run may differ here and nowhere else. First call: empty
+caches, before anything else has run.</figcaption></figure>
 {% call table("Stages", ["stage", ">wall time", ">peak memory"]) %}
 {% for row in measured.stages %}
 <tr><th scope="row">{{ row.role }}</th><td class="n">{{ row.wall | ms }}</td><td class="n">{{ row.peak | size }}</td></tr>

@@ -42,14 +42,18 @@ td.good, td.bad { white-space: nowrap; }
 .chosen { stroke: var(--win); stroke-width: 2px; } .executed { stroke: var(--win); stroke-width: 5.5px; opacity: .45; }
 .goal { stroke: var(--goal); stroke-width: 2px; stroke-dasharray: 5 4; } .block, .agent { stroke: var(--ink); stroke-width: 1.8px; }
 .agent { fill: var(--ink) !important; }
-.scene .here { fill: #4169e1; stroke: #fff; stroke-width: 2px; }
+.scene .here { fill: #1b1f24; stroke: #fff; stroke-width: 2px; }
 /* The simulator's pictures are white in both themes, and so are the colours on them. */
 .player .scene { color-scheme: light; }
-.key { display: inline-flex; align-items: center; gap: .35rem; margin-right: 1rem; white-space: nowrap; }
+/* The script makes those reachable that scroll; a shade at their right edge, gone at the end, says that there is more. */
+.wide[tabindex] { background:
+  linear-gradient(to right, transparent, var(--paper) 60%) right / 2.4rem 100% no-repeat local,
+  linear-gradient(to left, var(--grid), transparent) right / .8rem 100% no-repeat scroll; }
+.key { display: inline-flex; vertical-align: middle; align-items: center; gap: .35rem; margin-right: 1rem; white-space: nowrap; }
 .swatch { width: 1.2rem; height: .55rem; border-radius: 2px; display: inline-block; }
 .swatch.dashed { height: 0; border-top: 2.5px dashed var(--goal); border-radius: 0; }
 .strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(5.8rem, 1fr)); gap: .6rem; }
-.strip figure { margin: 0; }
+.strip figure { margin: 0; } .strip img { border: 1px solid var(--grid); }
 .coarse { image-rendering: pixelated; }
 .decisions { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(12rem, 100%), 1fr)); gap: .8rem; margin-top: .8rem; }
 .decisions figure { margin: 0; padding: .7rem; } .decisions svg + svg { margin-top: .6rem; }
@@ -61,6 +65,7 @@ td.good, td.bad { white-space: nowrap; }
 dl.plain { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1.2rem; margin: .6rem 0; font-size: .93rem; }
 dl.plain dt { color: var(--muted); } dl.plain dd { margin: 0; overflow-wrap: anywhere; }
 .screens { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 1rem; } .screens figure { margin: .5rem 0; }
+@media (min-width: 62rem) { .beside { grid-column: span 2; } }
 @media (max-width: 56rem) { .hero { grid-template-columns: minmax(0, 1fr); } .player { max-width: 30rem; } }
 @media (max-width: 40rem) {
   nav { position: static; } html { scroll-padding-top: 0; }
