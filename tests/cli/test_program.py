@@ -72,7 +72,7 @@ def test_summary_names_bundle_scores_and_where_to_look(bundle: Path, capsys: pyt
 
 
 def test_summary_shows_report_and_viewers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Report, TensorBoard folder and Rerun recordings are found by what the runs hold."""
+    """Report, learning curves, TensorBoard folder and Rerun recordings are found by what the runs hold."""
     import example_runs
 
     def place(*names: str) -> object:
@@ -86,6 +86,7 @@ def test_summary_shows_report_and_viewers(tmp_path: Path, capsys: pytest.Capture
 
     runs = {
         "report": example_runs.finished(tmp_path / "runs", "report", place("views/report.html")),
+        "compare": example_runs.finished(tmp_path / "runs", "compare", place("views/results/curves.html")),
         "render_rerun": example_runs.finished(
             tmp_path / "runs", "render_rerun", place("views/results/showcase.rrd", "views/timing/showcase.rrd")
         ),

@@ -109,6 +109,7 @@ def test_page_opens_in_silence_in_both_themes(
     assert (corner.mean() > 128) == (scheme == "light")
     assert page.locator("h1").is_visible() and page.locator("#provenance").count() == 1
     assert page.locator(".controls").first.is_visible() == script
+    assert page.locator("noscript p").is_visible() != script
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

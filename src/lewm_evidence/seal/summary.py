@@ -56,7 +56,7 @@ def _scores(run: FinishedRun) -> Iterator[str]:
 
 
 def _places(runs: dict[str, FinishedRun]) -> Iterator[str]:
-    for page in _files(runs, "report", ".html"):
+    for page in (*_files(runs, "report", ".html"), *_files(runs, "compare", ".html")):
         yield f"report   {page}"
     if any("tfevents" in file.name for file in _files(runs, "render_tensorboard", "")):
         folder = runs["render_tensorboard"].path / "views"

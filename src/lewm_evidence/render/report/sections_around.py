@@ -142,8 +142,8 @@ PROVENANCE = """
 <tr><th scope="row">{{ role }}</th><td class="digest"><code>{{ row.run }}</code></td><td class="digest"><code>{{ row.result_digest }}</code></td></tr>
 {% endfor %}
 {% endcall %}
-<details><summary>What each run was asked</summary>
-{% for role, spec in specs.items() if spec.config %}<h3>{{ role }}</h3><pre class="card">{{ spec.config | json }}</pre>{% endfor %}
-</details>
+<details><summary>What each run was asked</summary><div class="panels">
+{% for role, spec in specs.items() if spec.config %}<div><h3>{{ role }}</h3><pre class="card">{{ spec.config | json }}</pre></div>{% endfor %}
+</div></details>
 </section>
 """

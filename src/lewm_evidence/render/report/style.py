@@ -50,7 +50,7 @@ td.good, td.bad { white-space: nowrap; }
   linear-gradient(to right, transparent, var(--paper) 60%) right / 2.4rem 100% no-repeat local,
   linear-gradient(to left, var(--grid), transparent) right / .8rem 100% no-repeat scroll; }
 .key { display: inline-flex; vertical-align: middle; align-items: center; gap: .35rem; margin-right: 1rem; white-space: nowrap; }
-.swatch { width: 1.2rem; height: .55rem; border-radius: 2px; display: inline-block; }
+.swatch { print-color-adjust: exact; width: 1.2rem; height: .55rem; border-radius: 2px; display: inline-block; }
 .swatch.dashed { height: 0; border-top: 2.5px dashed var(--goal); border-radius: 0; }
 .strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(5.8rem, 1fr)); gap: .6rem; }
 .strip figure { margin: 0; } .strip img { border: 1px solid var(--grid); }
@@ -80,5 +80,6 @@ dl.plain dt { color: var(--muted); } dl.plain dd { margin: 0; overflow-wrap: any
   .hero { grid-template-columns: minmax(0, 1fr) 15rem; gap: 1.4rem; }
   .facts { grid-template-columns: repeat(4, 1fr); } .strip { grid-template-columns: repeat(10, 1fr); }
   .decisions { grid-template-columns: repeat(5, 1fr); } .panels, .screens { grid-template-columns: repeat(2, 1fr); }
+  .beside { grid-column: 1 / -1; }
 }
 """

@@ -82,6 +82,7 @@ to staying still {{ interval(evaluate.differences.noop, 0) }}&nbsp;px (95&nbsp;%
 <figcaption>One recorded episode: {{ "goal reached" if showcase.outcome.success else "budget spent" }} after {{ showcase.outcome.env_steps }} steps,
 from {{ showcase.outcome.start_error_px | px }} to {{ showcase.outcome.final_error_px | px }}. The goal is dashed{% if scene.has_block %}; the pale
 green T belongs to the simulator’s picture and is no goal{% endif %}.</figcaption>
+<noscript><p class="note">Without script this is a still of the first decision; the film strip below goes on.</p></noscript>
 </figure>
 </header>
 <dl class="facts">
