@@ -1,6 +1,7 @@
 """The report: what was shown and whether it holds, on one page.
 
-Inputs: `checkpoint` (fetch or train), `showcase`, `evaluate`, `gate`, `probe_tensorboard`, `probe_rerun`.
+Inputs: `checkpoint` (fetch or train), `showcase`, `evaluate`, `gate`, `probe_tensorboard`, `probe_rerun`; where they
+are planned, `smoke_train`, `tables`, `probing` and `surprise`.
 
 Writes `views/report/index.html`, one self-contained page; it shows timings, so it is a view. Its result numbers
 are `views/results/summary.json`, a result: canonical JSON without timing. `views/showcase.json`, a view, is the
