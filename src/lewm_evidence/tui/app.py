@@ -1,0 +1,361 @@
+"""The terminal report itself: its pages and keys."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from safetensors import SafetensorError
+from textual import work
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.timer import Timer
+from textual.widgets import Button, Footer, TabbedContent, TabPane, Tabs
+
+from lewm_evidence.errors import EvidenceError, RefusedError
+from lewm_evidence.seal.verify import Verified, verify
+from lewm_evidence.tui import episode, panes
+from lewm_evidence.tui.runs import LiveRun, Runs
+from lewm_evidence.tui.text import BAD, DIM, clean, lines
+from lewm_evidence.tui.viewers import Viewers
+from lewm_evidence.tui.widgets import Help, Pane, Picture
+
+PAGES = ("report", "replay", "training", "events", "verification")
+_TURN = 1.0  # seconds between two looks at what is new
+_STEP = 0.1  # seconds of an environment step, the simulator's own pace
+_SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
+# What a foreign or damaged run may make of reading it; it is told in the pane that needs it.
+_UNREADABLE = (EvidenceError, OSError, KeyError, ValueError, TypeError, IndexError, SafetensorError)
+
+
+class Report(App[int]):
+    """The report on runs, finished or not.
+
+    Args:
+        runs: what it is about, looked at once already.
+        summary: what the showcase wrote, if its caller has it.
+        stage_delay: seconds between two rows of the pipeline when it opens; 0 shows all at once.
+        live: whether more runs may come.
+        clock: tells the time in seconds since 1970.
+    """
+
+    TITLE = "lewm-evidence"
+    ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [  # noqa: RUF012  # as the base class declares it
+        (0, "-narrow"),
+        (110, "-wide"),
+    ]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "quit", "quit"),
+        Binding("ctrl+c", "quit", "quit", show=False, priority=True),
+        Binding("question_mark", "help", "help", key_display="?"),
+        Binding("o", "rerun", "Rerun"),
+        Binding("t", "tensorboard", "TensorBoard"),
+        Binding("v", "verify", "verify"),
+        Binding("space", "play", "play", priority=True),
+        Binding("left", "step(-1)", "step", priority=True, key_display="← →"),
+        Binding("right", "step(1)", "step on", show=False, priority=True),
+        Binding("left_square_bracket", "decision(-1)", "decision before", show=False),
+        Binding("right_square_bracket", "decision(1)", "decision after", show=False),
+        Binding("minus", "speed(-1)", "slower", show=False),
+        Binding("plus,equals_sign", "speed(1)", "faster", show=False),
+        Binding("ctrl+t", "theme", "theme", key_display="^t"),
+        *(Binding(str(number), f"page('{page}')", page, show=False) for number, page in enumerate(PAGES, 1)),
+    ]
+    CSS = """
+    .pane { border: round $primary; padding: 0 1; height: auto; }
+    .columns { height: auto; }
+    .columns > Vertical { width: 1fr; height: auto; }
+    .-wide .columns { layout: horizontal; }
+    TabPane { padding: 0; }
+    #costs, #candidates, #pipeline { text-wrap: nowrap; text-overflow: ellipsis; }
+    #picture { width: auto; max-width: 60%; height: 1fr; }
+    .-narrow #picture { max-width: 50%; }
+    #beside { width: 1fr; height: 1fr; }
+    #do-verify { margin: 0 1; }
+    Help { align: center middle; }
+    #help { width: 64; max-width: 90%; height: auto; max-height: 90%; background: $surface; }
+    """
+
+    def __init__(
+        self,
+        runs: Runs,
+        summary: dict[str, Any] | None = None,
+        *,
+        stage_delay: float = 0.0,
+        live: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__()
+        self.runs, self._summary, self._live, self._clock, self._delay = runs, summary, live, clock, stage_delay
+        self._revealed: int | None = 0 if stage_delay > 0 else None
+        self._step, self._speed = 0, _SPEEDS.index(1.0)
+        self._player: Timer | None = None
+        self.viewers = Viewers(self._say)
+        self._outcome: Verified | str | None = None
+        self._verifying = False
+        self._decisions: list[episode.Decision] = []
+        self._views = panes.views(runs, summary, live)
+
+    # Layout
+
+    def compose(self) -> ComposeResult:
+        """Lays the pages out; what they say comes with `_show`."""
+        with TabbedContent(initial="report"):
+            with TabPane("1 Report", id="report"), VerticalScroll():
+                yield Pane("What was shown", "hero")
+                with Container(classes="columns"):
+                    with Vertical():
+                        yield Pane("Pipeline", "pipeline")
+                        yield Pane("Reading the report", "guide")
+                    with Vertical():
+                        yield Pane("Rerun", "rerun")
+                        yield Pane("TensorBoard", "tensorboard")
+                        yield Pane("Runtime and tensor contract", "metrics")
+            with TabPane("2 Replay", id="replay"), Horizontal():
+                yield Picture()
+                with VerticalScroll(id="beside"):
+                    yield Pane("Tabletop", "tabletop")
+                    yield Pane("Costs of every decision", "costs")
+                    yield Pane("Candidates of this decision", "candidates")
+            with TabPane("3 Training", id="training"), VerticalScroll():
+                yield Pane("Training", "curves")
+            with TabPane("4 Events", id="events"), VerticalScroll():
+                yield Pane("Events", "happened")
+            with TabPane("5 Verification", id="verification"), VerticalScroll():
+                yield Pane("Verification", "verified")
+                yield Button("Verify the bundle (v)", id="do-verify")
+        yield Footer(compact=True)
+
+    def on_mount(self) -> None:
+        """Shows what is there, then follows it."""
+        self.query_one(Tabs).can_focus = False
+        self.query_one("#guide", Pane).show(panes.GUIDE)
+        self._show()
+        if self._revealed is not None:
+            self.set_interval(self._delay, self._reveal, repeat=panes.stage_count(self.runs, self._live))
+        self._follow()
+
+    def on_unmount(self) -> None:
+        """Ends what was started from here."""
+        self.viewers.close()
+
+    def on_resize(self) -> None:
+        """Curves are drawn as wide as there is room for."""
+        if self.is_mounted(self.query_one("#curves")):
+            self._show_training()
+
+    def _reveal(self) -> None:
+        if self._revealed is not None:
+            self._revealed += 1
+            if self._revealed >= panes.stage_count(self.runs, self._live):
+                self._revealed = None
+        self._show_pipeline()
+
+    @work
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(_TURN)
+            if await asyncio.to_thread(self.runs.turn):
+                self._show()
+            elif self.runs.running:
+                self._show_pipeline()
+
+    # What the panes say
+
+    def _show(self) -> None:
+        self._views = panes.views(self.runs, self._summary, self._live)
+        self._pane("hero", lambda: panes.hero(self.runs))
+        self._show_pipeline()
+        self._show_viewers()
+        self._pane("happened", lambda: panes.events(self.runs))
+        showcase = self.runs.stage("showcase")
+        if showcase is None:
+            for name in ("metrics", "costs", "candidates", "tabletop"):
+                self._pane(name, lambda: Content.styled("No showcase has begun yet.", DIM))
+        else:
+            self._decisions = []
+            self._pane("costs", lambda: self._read_decisions(showcase))
+            self._pane("metrics", lambda: panes.metrics(showcase, self._decisions))
+            self._show_step()
+        self._show_training()
+        self._show_verification()
+
+    def _show_training(self) -> None:
+        trainings = [run for run in self.runs.chosen if run.spec.stage == "train"]
+        tabs = self.query_one(TabbedContent)
+        (tabs.show_tab if trainings else tabs.hide_tab)("training")
+        width = max(self.size.width - 8, 40)
+        self._pane("curves", lambda: lines(*(panes.training(run, width) for run in trainings)))
+
+    def _pane(self, name: str, make: Callable[[], Content]) -> None:
+        try:
+            content = make()
+        except _UNREADABLE as error:
+            content = Content.styled(f"✘ This cannot be shown: {type(error).__name__}: {clean(error)}", BAD)
+        self.query_one(f"#{name}", Pane).show(content)
+
+    def _read_decisions(self, showcase: LiveRun) -> Content:
+        self._decisions = episode.decisions(showcase)
+        return self._costs()
+
+    def _costs(self) -> Content:
+        return panes.costs(self._decisions, episode.at(self._decisions, self._step))
+
+    def _show_pipeline(self) -> None:
+        self._pane("pipeline", lambda: panes.pipeline(self.runs, self._revealed, self._live, self._clock()))
+
+    def _show_viewers(self) -> None:
+        told = self.viewers.told
+        self._pane("rerun", lambda: panes.rerun(self._views, told["rerun"]))
+        self.query_one("#tensorboard").display = self._views.tensorboard is not None
+        if self._views.tensorboard is not None:
+            self._pane("tensorboard", lambda: panes.tensorboard(self._views, self.viewers.url, told["tensorboard"]))
+
+    def _show_verification(self) -> None:
+        bundle = panes.bundle_of(self.runs)
+        self._pane("verified", lambda: panes.verification(bundle, self._outcome, self._verifying))
+        self.query_one("#do-verify", Button).disabled = bundle is None or self._verifying
+
+    def _show_step(self) -> None:
+        showcase = self.runs.stage("showcase")
+        if showcase is None:
+            return
+        frames = showcase.images("showcase/frame")
+        if not frames:
+            self._pane("tabletop", lambda: Content.styled("nothing was recorded yet", DIM))
+            return
+        last = max(frames)
+        self._step = min(max(self._step, 0), last)
+        decision = episode.at(self._decisions, self._step)
+        playing = f"{'▶ plays' if self._player else 'space plays'} at {_SPEEDS[self._speed]:g}×"
+        self._pane("tabletop", lambda: panes.step(showcase, self._step, last, decision, playing))
+        self._pane("costs", self._costs)
+        if decision is not None:
+            self._pane("candidates", lambda: panes.candidates(decision))
+        self._draw(showcase, frames[self._step].path if self._step in frames else "", decision)
+
+    def _draw(self, showcase: LiveRun, frame: str, decision: episode.Decision | None) -> None:
+        try:
+            path, geometry = showcase.file(frame), showcase.arrays("showcase/geometry")[0]
+            episode.draw(path, 8, geometry, decision)  # so that what cannot be drawn is told here
+        except _UNREADABLE as error:
+            reason = f"✘ This cannot be drawn: {type(error).__name__}: {clean(error)}"
+            self._pane("tabletop", lambda: Content.styled(reason, BAD))
+            self.query_one(Picture).draw(None)
+        else:
+            self.query_one(Picture).draw(lambda side: episode.draw(path, side, geometry, decision))
+
+    # Keys
+
+    def action_help(self) -> None:
+        """Shows the keys."""
+        self.push_screen(Help())
+
+    def action_page(self, page: str) -> None:
+        """Turns to a page."""
+        self.query_one(TabbedContent).active = page
+
+    def action_theme(self) -> None:
+        """Changes between dark and light."""
+        self.theme = "textual-light" if self.current_theme.dark else "textual-dark"
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keeps the keys of the replay to its page, and all keys from what lies below the list of keys."""
+        if isinstance(self.screen, Help) and action not in ("quit", "theme"):
+            return False
+        if action in ("step", "decision", "speed"):
+            return self.query_one(TabbedContent).active == "replay"
+        return True
+
+    def action_play(self) -> None:
+        """Plays the episode on the replay page, or pauses it; at its end it starts over."""
+        self.action_page("replay")
+        if self._player is not None:
+            self._pause()
+        else:
+            if self._step >= self._last():
+                self._step = 0
+            self._player = self.set_interval(_STEP / _SPEEDS[self._speed], self._advance)
+        self._show_step()
+
+    def _pause(self) -> None:
+        if self._player is not None:
+            self._player.stop()
+            self._player = None
+
+    def _advance(self) -> None:
+        self._step += 1
+        if self._step >= self._last():
+            self._pause()
+        self._show_step()
+
+    def _last(self) -> int:
+        showcase = self.runs.stage("showcase")
+        return max(showcase.images("showcase/frame"), default=0) if showcase else 0
+
+    def action_step(self, by: int) -> None:
+        """Goes to a step before or after."""
+        self._pause()
+        self._step += by
+        self._show_step()
+
+    def action_decision(self, by: int) -> None:
+        """Goes to where a decision before or after was made."""
+        self._pause()
+        now = episode.at(self._decisions, self._step)
+        if now is not None:
+            number = min(max(now.number + by, 0), len(self._decisions) - 1)
+            self._step = self._decisions[number].first
+        self._show_step()
+
+    def action_speed(self, by: int) -> None:
+        """Plays faster or slower."""
+        self._speed = min(max(self._speed + by, 0), len(_SPEEDS) - 1)
+        if self._player is not None:
+            self._pause()
+            self._player = self.set_interval(_STEP / _SPEEDS[self._speed], self._advance)
+        self._show_step()
+
+    # What is started
+
+    def _say(self, sentence: str, severity: Any) -> None:
+        self._show_viewers()
+        self.notify(sentence, severity=severity, markup=False, timeout=20 if severity == "error" else 8)
+
+    @work
+    async def action_tensorboard(self) -> None:
+        """Starts TensorBoard and opens it in the browser."""
+        await self.viewers.tensorboard(self._views)
+
+    @work
+    async def action_rerun(self) -> None:
+        """Opens the recording in Rerun."""
+        await self.viewers.rerun(self._views)
+
+    def on_button_pressed(self) -> None:
+        """The only button verifies the bundle."""
+        self.action_verify()
+
+    def action_verify(self) -> None:
+        """Verifies the bundle beside everything else."""
+        bundle = panes.bundle_of(self.runs)
+        if bundle is None:
+            self._say("Nothing has been sealed of this, so there is nothing to verify.", "warning")
+        elif not self._verifying:
+            self._verifying = True
+            self.action_page("verification")
+            self._show_verification()
+            self._verify(bundle)
+
+    @work
+    async def _verify(self, bundle: Path) -> None:
+        try:
+            self._outcome = await asyncio.to_thread(verify, bundle)
+        except (RefusedError, EvidenceError, OSError) as error:
+            self._outcome = str(error)
+        self._verifying = False
+        self._show_verification()
