@@ -12,6 +12,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Button, Footer, TabbedContent, TabPane, Tabs
 
@@ -94,7 +95,7 @@ class Report(App[int]):
         self._revealed: int | None = 0 if stage_delay > 0 else None
         self._step, self._speed = 0, _SPEEDS.index(1.0)
         self._player: Timer | None = None
-        self.viewers = Viewers(self._say)
+        self.viewers = Viewers(self._say, self._show_viewers)
         self._outcome: Verified | str | None = None
         self._verifying = False
         self._decisions: list[episode.Decision] = []
@@ -132,11 +133,11 @@ class Report(App[int]):
 
     def on_mount(self) -> None:
         """Shows what is there, then follows it."""
-        self.query_one(Tabs).can_focus = False
-        self.query_one("#guide", Pane).show(panes.GUIDE)
+        self._first.query_one(Tabs).can_focus = False
+        self._first.query_one("#guide", Pane).show(panes.GUIDE)
         self._show()
         if self._revealed is not None:
-            self.set_interval(self._delay, self._reveal, repeat=panes.stage_count(self.runs, self._live))
+            self._revealer = self.set_interval(self._delay, self._reveal)
         self._follow()
 
     def on_unmount(self) -> None:
@@ -145,14 +146,14 @@ class Report(App[int]):
 
     def on_resize(self) -> None:
         """Curves are drawn as wide as there is room for."""
-        if self.is_mounted(self.query_one("#curves")):
+        if self.is_running and self._first.is_mounted:
             self._show_training()
 
     def _reveal(self) -> None:
-        if self._revealed is not None:
-            self._revealed += 1
-            if self._revealed >= panes.stage_count(self.runs, self._live):
-                self._revealed = None
+        self._revealed = (self._revealed or 0) + 1
+        if self._revealed >= panes.stage_count(self.runs, self._live):
+            self._revealed = None
+            self._revealer.stop()
         self._show_pipeline()
 
     @work
@@ -163,6 +164,11 @@ class Report(App[int]):
                 self._show()
             elif self.runs.running:
                 self._show_pipeline()
+
+    @property
+    def _first(self) -> Screen[object]:
+        # The report's own screen, also while the list of keys lies above it.
+        return self.screen_stack[0]
 
     # What the panes say
 
@@ -186,7 +192,7 @@ class Report(App[int]):
 
     def _show_training(self) -> None:
         trainings = [run for run in self.runs.chosen if run.spec.stage == "train"]
-        tabs = self.query_one(TabbedContent)
+        tabs = self._first.query_one(TabbedContent)
         (tabs.show_tab if trainings else tabs.hide_tab)("training")
         width = max(self.size.width - 8, 40)
         self._pane("curves", lambda: lines(*(panes.training(run, width) for run in trainings)))
@@ -196,14 +202,11 @@ class Report(App[int]):
             content = make()
         except _UNREADABLE as error:
             content = Content.styled(f"✘ This cannot be shown: {type(error).__name__}: {clean(error)}", BAD)
-        self.query_one(f"#{name}", Pane).show(content)
+        self._first.query_one(f"#{name}", Pane).show(content)
 
     def _read_decisions(self, showcase: LiveRun) -> Content:
         self._decisions = episode.decisions(showcase)
-        return self._costs()
-
-    def _costs(self) -> Content:
-        return panes.costs(self._decisions, episode.at(self._decisions, self._step))
+        return panes.costs(self._decisions, None)
 
     def _show_pipeline(self) -> None:
         self._pane("pipeline", lambda: panes.pipeline(self.runs, self._revealed, self._live, self._clock()))
@@ -211,14 +214,14 @@ class Report(App[int]):
     def _show_viewers(self) -> None:
         told = self.viewers.told
         self._pane("rerun", lambda: panes.rerun(self._views, told["rerun"]))
-        self.query_one("#tensorboard").display = self._views.tensorboard is not None
+        self._first.query_one("#tensorboard").display = self._views.tensorboard is not None
         if self._views.tensorboard is not None:
             self._pane("tensorboard", lambda: panes.tensorboard(self._views, self.viewers.url, told["tensorboard"]))
 
     def _show_verification(self) -> None:
         bundle = panes.bundle_of(self.runs)
         self._pane("verified", lambda: panes.verification(bundle, self._outcome, self._verifying))
-        self.query_one("#do-verify", Button).disabled = bundle is None or self._verifying
+        self._first.query_one("#do-verify", Button).disabled = bundle is None or self._verifying
 
     def _show_step(self) -> None:
         showcase = self.runs.stage("showcase")
@@ -233,8 +236,8 @@ class Report(App[int]):
         decision = episode.at(self._decisions, self._step)
         playing = f"{'▶ plays' if self._player else 'space plays'} at {_SPEEDS[self._speed]:g}×"
         self._pane("tabletop", lambda: panes.step(showcase, self._step, last, decision, playing))
-        self._pane("costs", self._costs)
         if decision is not None:
+            self._pane("costs", lambda: panes.costs(self._decisions, decision))
             self._pane("candidates", lambda: panes.candidates(decision))
         self._draw(showcase, frames[self._step].path if self._step in frames else "", decision)
 
@@ -245,9 +248,9 @@ class Report(App[int]):
         except _UNREADABLE as error:
             reason = f"✘ This cannot be drawn: {type(error).__name__}: {clean(error)}"
             self._pane("tabletop", lambda: Content.styled(reason, BAD))
-            self.query_one(Picture).draw(None)
+            self._first.query_one(Picture).draw(None)
         else:
-            self.query_one(Picture).draw(lambda side: episode.draw(path, side, geometry, decision))
+            self._first.query_one(Picture).draw(lambda side: episode.draw(path, side, geometry, decision))
 
     # Keys
 
@@ -257,7 +260,7 @@ class Report(App[int]):
 
     def action_page(self, page: str) -> None:
         """Turns to a page."""
-        self.query_one(TabbedContent).active = page
+        self._first.query_one(TabbedContent).active = page
 
     def action_theme(self) -> None:
         """Changes between dark and light."""
@@ -268,7 +271,7 @@ class Report(App[int]):
         if isinstance(self.screen, Help) and action not in ("quit", "theme"):
             return False
         if action in ("step", "decision", "speed"):
-            return self.query_one(TabbedContent).active == "replay"
+            return self._first.query_one(TabbedContent).active == "replay"
         return True
 
     def action_play(self) -> None:
@@ -323,8 +326,7 @@ class Report(App[int]):
     # What is started
 
     def _say(self, sentence: str, severity: Any) -> None:
-        self._show_viewers()
-        self.notify(sentence, severity=severity, markup=False, timeout=20 if severity == "error" else 8)
+        self.notify(clean(sentence), severity=severity, markup=False, timeout=20 if severity == "error" else 8)
 
     @work
     async def action_tensorboard(self) -> None:

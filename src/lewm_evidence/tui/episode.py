@@ -17,7 +17,7 @@ SOURCES = ("scripted", "perturbed", "random", "cem")
 COLOURS = ((110, 110, 110), (214, 140, 50), (90, 160, 235), (60, 170, 90))
 CHOSEN, GOAL = (200, 30, 140), (200, 60, 20)
 _OVER = 3  # lines are drawn this many times larger, then reduced, so that they are smooth
-_FAINT = 0.4  # how strongly the candidates hide what lies below
+_FAINT = 0.3  # how strongly the candidates hide what lies below
 _LARGEST = 4096  # px; the simulators draw 224
 
 

@@ -293,15 +293,15 @@ def candidates(decision: Decision) -> Content:
 
 def costs(decisions: list[Decision], current: Decision | None) -> Content:
     """Returns how CEM's elites become cheaper at each decision, and what the candidates cost."""
-    rows: list[list[Content | str]] = [["", "winner", "best", "worst", "elites by iteration", ""]]
+    rows: list[list[Content | str]] = [["", "winner", "best", "worst", "elites", "by iteration"]]
     for decision in decisions:
         elites = decision.elite_costs.mean(axis=1)
         here = "▶" if decision is current else " "
         change = f"{number(float(elites[0]))} → {number(float(elites[-1]))}" if len(elites) else ""
         spread = [number(float(value)) for value in (decision.costs.min(), decision.costs.max())]
         winner = SOURCES[decision.source[decision.winner]]
-        rows.append([f"{here}{decision.number + 1}", winner, *spread, sparkline(elites.tolist(), 24), change])
-    return table(rows, right=(2, 3))
+        rows.append([f"{here}{decision.number + 1}", winner, *spread, sparkline(elites.tolist(), 12), change])
+    return table(rows, right=(2, 3)) if decisions else Content.styled("no decision has been made yet", DIM)
 
 
 def step(run: LiveRun, at: int, last: int, decision: Decision | None, playing: str) -> Content:

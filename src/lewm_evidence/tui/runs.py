@@ -73,7 +73,7 @@ class LiveRun:
             new = [self._read(self._tails[0], self.records, RECORD.validate_json)]
             new.append(self._read(self._tails[1], self.timings, Timing.model_validate_json))
         except ValidationError as error:
-            self.fault = f"{self.path} holds a line that is no record: {error.errors()[0]['msg']}"
+            self.fault = f"holds a line that is no record: {error.errors()[0]['msg']}"
             return True
         return self.state != before or any(new)
 

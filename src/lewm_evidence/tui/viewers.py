@@ -13,7 +13,6 @@ from lewm_evidence.errors import EvidenceError, ProbeError
 from lewm_evidence.tensorboard_server import POLL_INTERVAL, PORT, READY_LIMIT, Started, started
 from lewm_evidence.tui.browser import browse
 from lewm_evidence.tui.panes import Views
-from lewm_evidence.tui.text import clean
 
 _RERUN_LIMIT = 30.0
 _WINDOW_SECONDS = 2.0  # a viewer that cannot open its window has ended by then
@@ -29,11 +28,11 @@ class Viewers:
         told: by viewer, what its pane says; nothing before it was started.
     """
 
-    def __init__(self, say: Callable[[str, str], None]) -> None:
-        """Takes `say(sentence, severity)`, which tells the person something at once."""
+    def __init__(self, say: Callable[[str, str], None], changed: Callable[[], None]) -> None:
+        """Takes `say(sentence, severity)`, which tells the person something, and what to call when `told` changes."""
         self.url = _address(PORT)
         self.told = {"tensorboard": "", "rerun": ""}
-        self._say = say
+        self._say, self._changed = say, changed
         self._open = {name: ExitStack() for name in self.told}
         self._tensorboard: Started | None = None
 
@@ -48,7 +47,7 @@ class Viewers:
             self._say("No TensorBoard was recorded for this, so there is nothing to start.", "warning")
             return
         if not views.tensorboard.is_dir():
-            self._say(f"{clean(views.tensorboard)} is not there any more; record it again.", "error")
+            self._say(f"{views.tensorboard} is not there any more; record it again.", "error")
             return
         if self._tensorboard is None or self._tensorboard.server.process.poll() is not None:
             await self._start_tensorboard(views.tensorboard, views.follow)
@@ -63,7 +62,7 @@ class Viewers:
         try:
             self._tensorboard = running = stack.enter_context(started(place, port, follow=follow))
         except EvidenceError as error:
-            self._say(clean(error), "error")
+            self._say(str(error), "error")
             return
         taken = "" if port == PORT else f"Port {PORT} is taken. "
         self._tell("tensorboard", f"{taken}starting; its logs: {running.logs.errors.parent}")
@@ -72,7 +71,7 @@ class Viewers:
         except ProbeError as error:
             stack.close()
             self._tell("tensorboard", f"did not start; see {running.logs.errors}")
-            self._say(f"{clean(error)}; its error output is in {running.logs.errors}", "error")
+            self._say(f"{error}; its error output is in {running.logs.errors}", "error")
             return
         self._tell("tensorboard", f"{taken}serves; its logs: {running.logs.errors.parent}")
         await self._browse(f"{taken}TensorBoard is at {self.url}", self.url)
@@ -90,7 +89,7 @@ class Viewers:
         try:
             process = stack.enter_context(viewer.running([views.rerun.resolve(), *web, "--port", str(port)]))
         except EvidenceError as error:
-            self._say(clean(error), "error")
+            self._say(str(error), "error")
             return
         self._tell("rerun", "starting")
         end = time.monotonic() + (_WINDOW_SECONDS if display else _RERUN_LIMIT)
@@ -99,7 +98,7 @@ class Viewers:
         if process.poll() or not (display or _both(page, port)):
             stack.close()
             self._tell("rerun", "")
-            command = f"lewm-evidence open-rerun {clean(views.rerun)} --web"
+            command = f"lewm-evidence open-rerun {views.rerun} --web"
             self._say(f"Rerun's viewer did not open; `{command}` says more.", "error")
         elif display:
             self._tell("rerun", "shown in its own window")
@@ -115,6 +114,7 @@ class Viewers:
 
     def _tell(self, name: str, what: str) -> None:
         self.told[name] = what
+        self._changed()
 
 
 def _address(port: int) -> str:
