@@ -52,11 +52,13 @@ def make_report(place: Path, *, summary: Path | None = None, stage_delay: float 
 
 
 def _run(report: "Report", animation: bool) -> int:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    # Textual draws on the error output, so that what a program prints can still go to a file.
+    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
         raise EvidenceError("the terminal report needs a terminal; `lewm-evidence summary` prints what a bundle says")
     if not animation:
         report.animation_level = "none"
     try:
-        return report.run() or report.return_code or 0
+        report.run()
+        return report.return_code or 0
     finally:
         report.viewers.close()

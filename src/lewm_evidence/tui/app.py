@@ -1,6 +1,7 @@
 """The terminal report itself: its pages and keys."""
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -139,6 +140,13 @@ class Report(App[int]):
         if self._revealed is not None:
             self._revealer = self.set_interval(self._delay, self._reveal)
         self._follow()
+        if not self.is_headless:
+            # As Ctrl-C and `kill` come from outside: the terminal is put back, what was started ends.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, self._stop, 128 + number)
+
+    def _stop(self, status: int) -> None:
+        self.exit(return_code=status)
 
     def on_unmount(self) -> None:
         """Ends what was started from here."""
@@ -193,7 +201,10 @@ class Report(App[int]):
     def _show_training(self) -> None:
         trainings = [run for run in self.runs.chosen if run.spec.stage == "train"]
         tabs = self._first.query_one(TabbedContent)
-        (tabs.show_tab if trainings else tabs.hide_tab)("training")
+        if trainings:
+            tabs.show_tab("training")
+        elif tabs.active != "training":
+            tabs.hide_tab("training")
         width = max(self.size.width - 8, 40)
         self._pane("curves", lambda: lines(*(panes.training(run, width) for run in trainings)))
 

@@ -202,12 +202,16 @@ def _stage_row(run: LiveRun, now: float) -> list[Content]:
     took = duration(wall[max(wall)]) if wall else ""
     detail = clean(run.path.name)[:8]
     if run.state == "running":
-        took, detail = duration(max(now - run.begun, 0)), clean(run.last_line, 60)
+        took, detail = duration(max(now - run.begun, 0)), _last_line(run)
     elif run.state == "failed":
-        detail = clean(run.last_line, 60) or "ended or killed before it finished"
+        detail = _last_line(run) or "ended or killed before it finished"
     if run.fault:
         detail = clean(run.fault, 100)
     return _row(run.state, run.spec.stage, took, detail)
+
+
+def _last_line(run: LiveRun) -> str:
+    return clean(run.last_line.removeprefix(f"{run.spec.stage}: "), 100)
 
 
 def _row(state: State, stage: str, took: str, detail: str) -> list[Content]:
@@ -262,10 +266,10 @@ def _contract(run: LiveRun, decisions: list[Decision]) -> Iterator[Content]:
     picture = next(iter(run.images("showcase/observation").values()), None)
     shapes = decisions[0].shapes if decisions else {}
     told = {
-        "picture in": f"({picture.height}, {picture.width}, 3) uint8" if picture else None,
-        "actions in": shapes.get("candidate_actions"),
-        "costs out": shapes.get("candidate_costs"),
-        "latents out": shapes.get("predicted_latents"),
+        "picture": f"({picture.height}, {picture.width}, 3) uint8" if picture else None,
+        "actions": shapes.get("candidate_actions"),
+        "costs": shapes.get("candidate_costs"),
+        "latents": shapes.get("predicted_latents"),
         "device": " · ".join(str(part) for part in (run.spec.device, run.spec.precision) if part) or None,
     }
     yield from (_label(name, str(value)) for name, value in told.items() if value)
@@ -351,7 +355,7 @@ def training(run: LiveRun, width: int) -> Content:
     sign, style = _SIGNS[run.state]
     head = Content.assemble((f"{sign} {run.state}", style), f"  {clean(run.name)}  {share}")
     rows: list[Content | str] = [beside(blocks[start : start + columns]) for start in range(0, len(blocks), columns)]
-    return lines(head, clean(run.last_line), "", *(rows or ["nothing was recorded yet"]))
+    return lines(head, _last_line(run), "", *(rows or ["nothing was recorded yet"]))
 
 
 def events(runs: Runs) -> Content:

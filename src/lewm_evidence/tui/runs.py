@@ -195,7 +195,8 @@ class Runs:
     """The runs at a place that belong together, read as they grow.
 
     These are the last showcase (or the one that was named), everything made from it, everything it was made from, and
-    what was made from that checkpoint. Where there is no showcase, the last run of every stage.
+    what was made from that checkpoint. Where there is no showcase, the last run of every stage. A run of another
+    origin is among them when it was seen running, such as a training that goes on beside.
     """
 
     def __init__(self, place: Place) -> None:
@@ -203,11 +204,14 @@ class Runs:
         self.chosen: list[LiveRun] = []
         self.faults: dict[Path, str] = {}
         self._known: dict[str, LiveRun] = {}
+        self._beside: set[str] = set()
 
     def turn(self) -> bool:
         """Looks for new runs and new records; says whether there are any."""
         new = self._discover()
-        chosen = _together(self._known, self.place.run)
+        if self.place.run is None:
+            self._beside |= {name for name, run in self._known.items() if _state(run.path) == "running"}
+        chosen = _together(self._known, self.place.run, self._beside)
         new |= [run.name for run in chosen] != [run.name for run in self.chosen]
         self.chosen = chosen
         return sum(run.turn() for run in chosen) > 0 or new
@@ -238,7 +242,7 @@ class Runs:
         return any(run.state == "running" for run in self.chosen)
 
 
-def _together(known: dict[str, LiveRun], named: Path | None) -> list[LiveRun]:
+def _together(known: dict[str, LiveRun], named: Path | None, beside: set[str]) -> list[LiveRun]:
     newest = sorted(known.values(), key=lambda run: (run.begun, run.name), reverse=True)
     if named is not None:
         anchor = known.get(f"{named.parent.name}/{named.name}")
@@ -252,10 +256,7 @@ def _together(known: dict[str, LiveRun], named: Path | None) -> list[LiveRun]:
         if run.spec.stage not in stages and (anchor is None or made_of & origin):
             chosen.update(dict.fromkeys(made_of))
             stages |= {known[name].spec.stage for name in made_of}
-    # A run of its own, such as a training that goes on beside, is of interest while it runs.
-    for run in newest:
-        if named is None and run.spec.stage not in stages and _state(run.path) == "running":
-            chosen[run.name] = None
+    chosen.update({name: None for name in beside if known[name].spec.stage not in stages})
     rank = {stage: number for number, stage in enumerate(STAGES)}
     return sorted((known[name] for name in chosen), key=lambda run: (rank.get(run.spec.stage, len(rank)), run.name))
 

@@ -35,6 +35,7 @@ class Viewers:
         self._say, self._changed = say, changed
         self._open = {name: ExitStack() for name in self.told}
         self._tensorboard: Started | None = None
+        self._shown: Views | None = None
 
     def close(self) -> None:
         """Ends everything that was started."""
@@ -49,9 +50,11 @@ class Viewers:
         if not views.tensorboard.is_dir():
             self._say(f"{views.tensorboard} is not there any more; record it again.", "error")
             return
-        if self._tensorboard is None or self._tensorboard.server.process.poll() is not None:
+        running = self._tensorboard
+        if running is None or running.server.process.poll() is not None or self._shown != views:
+            self._shown = views
             await self._start_tensorboard(views.tensorboard, views.follow)
-        elif await asyncio.to_thread(self._tensorboard.ready):
+        elif viewer.answers(running.server.port):
             await self._browse(f"TensorBoard is at {self.url}", self.url)
 
     async def _start_tensorboard(self, place: Path, follow: bool) -> None:
