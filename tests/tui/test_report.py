@@ -178,6 +178,18 @@ def test_help_opens_and_closes(project: Path) -> None:
     drive(report, look)
 
 
+def test_every_page_scrolls_with_the_keys(project: Path) -> None:
+    """On a small terminal what lies below is reached without a mouse, page after page."""
+    report = make_report(RUNS)
+
+    async def look(pilot: Pilot[int]) -> None:
+        for page in "1235":
+            await pilot.press(page, "end")
+            await until(pilot, lambda: report.focused is not None and report.focused.scroll_y > 0)
+
+    drive(report, look, (80, 16))
+
+
 def test_the_theme_changes(project: Path) -> None:
     """ctrl+t goes from dark to light and back."""
     report = make_report(RUNS)

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -140,6 +141,22 @@ def test_a_run_that_finishes_turns_done(tmp_path: Path) -> None:
             assert "12.5 s" in pane(report, "pipeline") and "success 50 [40, 60] %" in pane(report, "hero")
 
         drive(report, watch)
+
+
+def test_runs_that_are_removed_leave_the_report(tmp_path: Path) -> None:
+    """As `make clean` does while someone watches."""
+    example_runs.build(tmp_path / "runs")
+    report = make_report(tmp_path / "runs", live=True)
+
+    async def watch(pilot: Pilot[int]) -> None:
+        await pilot.press("2")
+        assert "✔ done     showcase" in pane(report, "pipeline")
+        shutil.rmtree(tmp_path / "runs")
+        await until(pilot, lambda: "○ waiting  showcase" in pane(report, "pipeline"))
+        await pilot.resize_terminal(100, 30)
+        assert "No showcase has begun yet." in pane(report, "tabletop")
+
+    drive(report, watch)
 
 
 def test_what_runs_can_be_seen_in_tensorboard(tmp_path: Path) -> None:

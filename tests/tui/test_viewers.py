@@ -14,7 +14,7 @@ import example_runs
 from lewm_evidence import tensorboard_server, viewer
 from lewm_evidence.tui import make_report, viewers
 from lewm_evidence.tui.app import Report
-from terminal import drive, pane, told, until
+from terminal import drive, pane, screen, told, until
 
 RUNS = Path("runs")
 
@@ -236,6 +236,7 @@ def test_o_opens_the_recording_in_the_browser(project: Path, browser: Browser, m
     report = make_report(RUNS)
 
     async def open_it(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: "o Rerun t TensorBoard" in screen(report))
         assert "showcase.rrd" in pane(report, "rerun")
         await pilot.press("o")
         await until(pilot, lambda: browser.opened)
@@ -298,6 +299,6 @@ def test_the_poll_is_not_faster_than_it_says(project: Path, port: int, monkeypat
         assert "step 1 of 12" in pane(report, "tabletop")
         await until(pilot, lambda: len(looks) >= 4)
         gaps = [b - a for a, b in pairwise(looks)]
-        assert all(0.45 < gap < 2 for gap in gaps)
+        assert min(gaps) > 0.45
 
     drive(report, open_it)

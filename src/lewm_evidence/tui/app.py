@@ -4,10 +4,12 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
-from safetensors import SafetensorError
+import numpy as np
+from numpy.typing import NDArray
 from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
@@ -30,7 +32,7 @@ _TURN = 1.0  # seconds between two looks at what is new
 _STEP = 0.1  # seconds of an environment step, the simulator's own pace
 _SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
 # What a foreign or damaged run may make of reading it; it is told in the pane that needs it.
-_UNREADABLE = (EvidenceError, OSError, KeyError, ValueError, TypeError, IndexError, SafetensorError)
+_UNREADABLE = (EvidenceError, OSError, KeyError, ValueError, TypeError, IndexError)
 
 
 class Report(App[int]):
@@ -168,7 +170,11 @@ class Report(App[int]):
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(_TURN)
-            if await asyncio.to_thread(self.runs.turn):
+            try:
+                new = await asyncio.to_thread(self.runs.turn)
+            except OSError:  # a run is being removed; the next look will not find it
+                continue
+            if new:
                 self._show()
             elif self.runs.running:
                 self._show_pipeline()
@@ -249,7 +255,8 @@ class Report(App[int]):
         self._pane("tabletop", lambda: panes.step(showcase, self._step, last, decision, playing))
         if decision is not None:
             self._pane("costs", lambda: panes.costs(self._decisions, decision))
-            self._pane("candidates", lambda: panes.candidates(decision))
+        waits = Content.styled("this decision is being made", DIM)
+        self._pane("candidates", lambda: panes.candidates(decision) if decision else waits)
         self._draw(showcase, frames[self._step].path if self._step in frames else "", decision)
 
     def _draw(self, showcase: LiveRun, frame: str, decision: episode.Decision | None) -> None:
@@ -261,7 +268,14 @@ class Report(App[int]):
             self._pane("tabletop", lambda: Content.styled(reason, BAD))
             self._first.query_one(Picture).draw(None)
         else:
-            self._first.query_one(Picture).draw(lambda side: episode.draw(path, side, geometry, decision))
+            self._first.query_one(Picture).draw(lambda side: self._drawn(path, side, geometry, decision))
+
+    @staticmethod
+    def _drawn(*what: Any) -> NDArray[np.uint8] | None:
+        # The file may go between two looks.
+        with suppress(*_UNREADABLE):
+            return episode.draw(*what)
+        return None
 
     # Keys
 
@@ -272,6 +286,10 @@ class Report(App[int]):
     def action_page(self, page: str) -> None:
         """Turns to a page."""
         self._first.query_one(TabbedContent).active = page
+
+    def on_tabbed_content_tab_activated(self, event: TabbedContent.TabActivated) -> None:
+        """The keys that scroll go to the page that is seen."""
+        event.pane.query(VerticalScroll).first().focus()
 
     def action_theme(self) -> None:
         """Changes between dark and light."""

@@ -401,7 +401,7 @@ def verification(bundle: Path | None, outcome: Verified | str | None, busy: bool
     ]
     if isinstance(outcome, Verified):
         told = {
-            "address": f"sha256:{outcome.address}",
+            "address": outcome.address,
             "result": outcome.result_digest,
             "holds": f"{outcome.files} files, {size(outcome.size)}, {len(outcome.runs)} runs",
             "signed": _signer(outcome),
@@ -414,8 +414,9 @@ def verification(bundle: Path | None, outcome: Verified | str | None, busy: bool
         f"lewm-evidence reproduce {place}",
     )
     asks = ("check it yourself", "with other tools", "make it again and compare")
-    rows = [[Content.styled(ask, DIM), Content(command)] for ask, command in zip(asks, commands, strict=True)]
-    return lines(*head, table(rows))
+    for ask, command in zip(asks, commands, strict=True):
+        head += [Content.styled(ask, DIM), command]
+    return lines(*head)
 
 
 def _outcome_of(outcome: Verified | str | None, busy: bool) -> Content:

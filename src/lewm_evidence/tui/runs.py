@@ -217,7 +217,9 @@ class Runs:
         return sum(run.turn() for run in chosen) > 0 or new
 
     def _discover(self) -> bool:
-        new = False
+        there = {name: run for name, run in self._known.items() if run.path.is_dir()}
+        new, self._known = len(there) < len(self._known), there
+        self._beside &= there.keys()
         for spec in sorted(self.place.runs.glob("*/*/spec.json")):
             path = spec.parent
             if f"{path.parent.name}/{path.name}" in self._known or path in self.faults:

@@ -19,7 +19,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
-from lewm_evidence.tui.text import DIM, KEY, table
+from lewm_evidence.tui.text import KEY, table
 
 _HELP = (
     ("1 … 5", "report, replay, training, events, verification"),
@@ -57,13 +57,13 @@ class Picture(Widget):
         source: makes the picture, uint8 (side, side, 3), for a side in px; none where there is none.
     """
 
-    source: Callable[[int], NDArray[np.uint8]] | None = None
+    source: Callable[[int], NDArray[np.uint8] | None] | None = None
 
     def __init__(self) -> None:
         super().__init__(id="picture")
         self._pixels: NDArray[np.uint8] | None = None
 
-    def draw(self, source: Callable[[int], NDArray[np.uint8]] | None) -> None:
+    def draw(self, source: Callable[[int], NDArray[np.uint8] | None] | None) -> None:
         """Shows what `source` makes."""
         self.source, self._pixels = source, None
         self.refresh()
@@ -102,5 +102,5 @@ class Help(ModalScreen[None]):
         rows = [[Content.styled(key, KEY), Content(what)] for key, what in _HELP]
         with VerticalScroll(id="help"):
             pane = Pane("Keys", "keys")
-            pane.show(table(rows) + Content.styled("\n\nscroll here with ↑ ↓", DIM))
+            pane.show(table(rows))
             yield pane
