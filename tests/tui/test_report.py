@@ -16,8 +16,7 @@ from lewm_evidence import tui
 from lewm_evidence.cli import main
 from lewm_evidence.errors import EvidenceError
 from lewm_evidence.records import Run
-from lewm_evidence.tui import make_report
-from lewm_evidence.tui.app import PAGES
+from lewm_evidence.tui import PAGES, make_report
 from lewm_evidence.tui.widgets import Picture
 from terminal import drive, pane, screen, told, until, write_gate
 

@@ -12,6 +12,8 @@ from lewm_evidence.errors import EvidenceError
 if TYPE_CHECKING:
     from lewm_evidence.tui.app import Report
 
+PAGES = ("report", "replay", "training", "events", "verification")
+
 
 def show_report(place: Path, *, summary: Path | None = None, stage_delay: float = 0.35, animation: bool = True) -> int:
     """Shows the report until the person quits, and returns the exit status.

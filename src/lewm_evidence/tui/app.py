@@ -4,35 +4,27 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Horizontal, Vertical, VerticalScroll
+from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.timer import Timer
 from textual.widgets import Button, Footer, TabbedContent, TabPane, Tabs
 
 from lewm_evidence.errors import EvidenceError, RefusedError
 from lewm_evidence.seal.verify import Verified, verify
-from lewm_evidence.tui import episode, panes
-from lewm_evidence.tui.runs import LiveRun, Runs
-from lewm_evidence.tui.text import BAD, DIM, clean, lines
+from lewm_evidence.tui import PAGES, panes
+from lewm_evidence.tui.replay import Replay
+from lewm_evidence.tui.runs import Runs
+from lewm_evidence.tui.text import DIM, clean, lines
 from lewm_evidence.tui.viewers import Viewers
-from lewm_evidence.tui.widgets import Help, Pane, Picture
+from lewm_evidence.tui.widgets import Help, Pane
 
-PAGES = ("report", "replay", "training", "events", "verification")
 _TURN = 1.0  # seconds between two looks at what is new
-_STEP = 0.1  # seconds of an environment step, the simulator's own pace
-_SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
-# What a foreign or damaged run may make of reading it; it is told in the pane that needs it.
-_UNREADABLE = (EvidenceError, OSError, KeyError, ValueError, TypeError, IndexError)
 
 
 class Report(App[int]):
@@ -75,10 +67,8 @@ class Report(App[int]):
     .columns > Vertical { width: 1fr; height: auto; }
     .-wide .columns { layout: horizontal; }
     TabPane { padding: 0; }
-    #costs, #candidates, #pipeline { text-wrap: nowrap; text-overflow: ellipsis; }
-    #picture { width: auto; max-width: 60%; height: 1fr; }
-    .-narrow #picture { max-width: 50%; }
-    #beside { width: 1fr; height: 1fr; }
+    .-narrow Picture { max-width: 50%; }
+    #pipeline { text-wrap: nowrap; text-overflow: ellipsis; }
     #do-verify { margin: 0 1; }
     Help { align: center middle; }
     #help { width: 64; max-width: 90%; height: auto; max-height: 90%; background: $surface; }
@@ -96,12 +86,9 @@ class Report(App[int]):
         super().__init__()
         self.runs, self._summary, self._live, self._clock, self._delay = runs, summary, live, clock, stage_delay
         self._revealed: int | None = 0 if stage_delay > 0 else None
-        self._step, self._speed = 0, _SPEEDS.index(1.0)
-        self._player: Timer | None = None
         self.viewers = Viewers(self._say, self._show_viewers)
         self._outcome: Verified | str | None = None
         self._verifying = False
-        self._decisions: list[episode.Decision] = []
         self._views = panes.views(runs, summary, live)
 
     # Layout
@@ -119,12 +106,8 @@ class Report(App[int]):
                         yield Pane("Rerun", "rerun")
                         yield Pane("TensorBoard", "tensorboard")
                         yield Pane("Runtime and tensor contract", "metrics")
-            with TabPane("2 Replay", id="replay"), Horizontal():
-                yield Picture()
-                with VerticalScroll(id="beside"):
-                    yield Pane("Tabletop", "tabletop")
-                    yield Pane("Costs of every decision", "costs")
-                    yield Pane("Candidates of this decision", "candidates")
+            with TabPane("2 Replay", id="replay"):
+                yield Replay()
             with TabPane("3 Training", id="training"), VerticalScroll():
                 yield Pane("Training", "curves")
             with TabPane("4 Events", id="events"), VerticalScroll():
@@ -184,6 +167,10 @@ class Report(App[int]):
         # The report's own screen, also while the list of keys lies above it.
         return self.screen_stack[0]
 
+    @property
+    def _replay(self) -> Replay:
+        return self._first.query_one(Replay)
+
     # What the panes say
 
     def _show(self) -> None:
@@ -193,14 +180,9 @@ class Report(App[int]):
         self._show_viewers()
         self._pane("happened", lambda: panes.events(self.runs))
         showcase = self.runs.stage("showcase")
-        if showcase is None:
-            for name in ("metrics", "costs", "candidates", "tabletop"):
-                self._pane(name, lambda: Content.styled("No showcase has begun yet.", DIM))
-        else:
-            self._decisions = []
-            self._pane("costs", lambda: self._read_decisions(showcase))
-            self._pane("metrics", lambda: panes.metrics(showcase, self._decisions))
-            self._show_step()
+        self._replay.show(showcase)
+        waits = Content.styled("No showcase has begun yet.", DIM)
+        self._pane("metrics", lambda: panes.metrics(showcase, self._replay.decisions) if showcase else waits)
         self._show_training()
         self._show_verification()
 
@@ -215,15 +197,7 @@ class Report(App[int]):
         self._pane("curves", lambda: lines(*(panes.training(run, width) for run in trainings)))
 
     def _pane(self, name: str, make: Callable[[], Content]) -> None:
-        try:
-            content = make()
-        except _UNREADABLE as error:
-            content = Content.styled(f"✘ This cannot be shown: {type(error).__name__}: {clean(error)}", BAD)
-        self._first.query_one(f"#{name}", Pane).show(content)
-
-    def _read_decisions(self, showcase: LiveRun) -> Content:
-        self._decisions = episode.decisions(showcase)
-        return panes.costs(self._decisions, None)
+        self._first.query_one(f"#{name}", Pane).make(make)
 
     def _show_pipeline(self) -> None:
         self._pane("pipeline", lambda: panes.pipeline(self.runs, self._revealed, self._live, self._clock()))
@@ -239,43 +213,6 @@ class Report(App[int]):
         bundle = panes.bundle_of(self.runs)
         self._pane("verified", lambda: panes.verification(bundle, self._outcome, self._verifying))
         self._first.query_one("#do-verify", Button).disabled = bundle is None or self._verifying
-
-    def _show_step(self) -> None:
-        showcase = self.runs.stage("showcase")
-        if showcase is None:
-            return
-        frames = showcase.images("showcase/frame")
-        if not frames:
-            self._pane("tabletop", lambda: Content.styled("nothing was recorded yet", DIM))
-            return
-        last = max(frames)
-        self._step = min(max(self._step, 0), last)
-        decision = episode.at(self._decisions, self._step)
-        playing = f"{'▶ plays' if self._player else 'space plays'} at {_SPEEDS[self._speed]:g}×"
-        self._pane("tabletop", lambda: panes.step(showcase, self._step, last, decision, playing))
-        if decision is not None:
-            self._pane("costs", lambda: panes.costs(self._decisions, decision))
-        waits = Content.styled("this decision is being made", DIM)
-        self._pane("candidates", lambda: panes.candidates(decision) if decision else waits)
-        self._draw(showcase, frames[self._step].path if self._step in frames else "", decision)
-
-    def _draw(self, showcase: LiveRun, frame: str, decision: episode.Decision | None) -> None:
-        try:
-            path, geometry = showcase.file(frame), showcase.arrays("showcase/geometry")[0]
-            episode.draw(path, 8, geometry, decision)  # so that what cannot be drawn is told here
-        except _UNREADABLE as error:
-            reason = f"✘ This cannot be drawn: {type(error).__name__}: {clean(error)}"
-            self._pane("tabletop", lambda: Content.styled(reason, BAD))
-            self._first.query_one(Picture).draw(None)
-        else:
-            self._first.query_one(Picture).draw(lambda side: self._drawn(path, side, geometry, decision))
-
-    @staticmethod
-    def _drawn(*what: Any) -> NDArray[np.uint8] | None:
-        # The file may go between two looks.
-        with suppress(*_UNREADABLE):
-            return episode.draw(*what)
-        return None
 
     # Keys
 
@@ -304,53 +241,21 @@ class Report(App[int]):
         return True
 
     def action_play(self) -> None:
-        """Plays the episode on the replay page, or pauses it; at its end it starts over."""
+        """Plays the episode on its page, or pauses it."""
         self.action_page("replay")
-        if self._player is not None:
-            self._pause()
-        else:
-            if self._step >= self._last():
-                self._step = 0
-            self._player = self.set_interval(_STEP / _SPEEDS[self._speed], self._advance)
-        self._show_step()
-
-    def _pause(self) -> None:
-        if self._player is not None:
-            self._player.stop()
-            self._player = None
-
-    def _advance(self) -> None:
-        self._step += 1
-        if self._step >= self._last():
-            self._pause()
-        self._show_step()
-
-    def _last(self) -> int:
-        showcase = self.runs.stage("showcase")
-        return max(showcase.images("showcase/frame"), default=0) if showcase else 0
+        self._replay.play()
 
     def action_step(self, by: int) -> None:
         """Goes to a step before or after."""
-        self._pause()
-        self._step += by
-        self._show_step()
+        self._replay.go(by)
 
     def action_decision(self, by: int) -> None:
         """Goes to where a decision before or after was made."""
-        self._pause()
-        now = episode.at(self._decisions, self._step)
-        if now is not None:
-            number = min(max(now.number + by, 0), len(self._decisions) - 1)
-            self._step = self._decisions[number].first
-        self._show_step()
+        self._replay.go_decision(by)
 
     def action_speed(self, by: int) -> None:
         """Plays faster or slower."""
-        self._speed = min(max(self._speed + by, 0), len(_SPEEDS) - 1)
-        if self._player is not None:
-            self._pause()
-            self._player = self.set_interval(_STEP / _SPEEDS[self._speed], self._advance)
-        self._show_step()
+        self._replay.change_speed(by)
 
     # What is started
 

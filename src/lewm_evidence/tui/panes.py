@@ -13,7 +13,7 @@ from textual.content import Content
 from lewm_evidence.records.finished import FinishedRun
 from lewm_evidence.seal.bundle import BAG, evidence_folder
 from lewm_evidence.seal.verify import Verified
-from lewm_evidence.tui.episode import CHOSEN, COLOURS, GOAL, SOURCES, Decision
+from lewm_evidence.tui.episode import Decision
 from lewm_evidence.tui.runs import LiveRun, Place, Runs, State, waiting
 from lewm_evidence.tui.text import (
     BAD,
@@ -21,15 +21,14 @@ from lewm_evidence.tui.text import (
     GOOD,
     KEY,
     WARN,
-    bar,
     beside,
     clean,
     duration,
+    label,
     lines,
     number,
     plot,
     size,
-    sparkline,
     table,
 )
 
@@ -51,26 +50,12 @@ _TWO_PLOTS = 100  # columns
 _EVENTS = 400  # at most this many are shown, the last
 
 
-def _hex(colour: tuple[int, int, int]) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)
-
-
-def _label(name: str, value: "Content | str") -> Content:
-    return Content.assemble((f"{name:<10}", DIM), value)
-
-
 GUIDE = lines(
-    _label("decision", "look, score candidates, execute the start of the best"),
-    _label("candidate", "actions that were scripted, perturbed, random or CEM's"),
-    _label("cost", "predicted distance to the goal, in latents; low is good"),
-    _label("error", "real distance to the goal, in the simulator's px"),
-    _label("gate", "the rule that says whether it holds, fixed before"),
-)
-_LEGEND = Content.assemble(
-    (f"{'drawn':<10}", DIM),
-    *((f"━ {name} ", _hex(colour)) for name, colour in zip(SOURCES, COLOURS, strict=True)),
-    ("━ chosen ", _hex(CHOSEN)),
-    ("◯ goal", _hex(GOAL)),
+    label("decision", "look, score candidates, execute the start of the best"),
+    label("candidate", "actions that were scripted, perturbed, random or CEM's"),
+    label("cost", "predicted distance to the goal, in latents; low is good"),
+    label("error", "real distance to the goal, in the simulator's px"),
+    label("gate", "the rule that says whether it holds, fixed before"),
 )
 
 
@@ -118,7 +103,7 @@ def hero(runs: Runs) -> Content:
     task = clean(showcase.text("showcase/task")).replace("**", "") if showcase else ""
     rows = [Content.styled(re.split(r"(?<=\.) CEM: ", task)[0] or "No showcase has begun yet.", "bold"), _verdict(runs)]
     rows += list(_scores(runs)) + list(_outcome(showcase)) + list(_checkpoint(runs, showcase))
-    rows.append(_label("shown", clean(runs.place.shown)))
+    rows.append(label("shown", clean(runs.place.shown)))
     return lines(*rows, *(Content.styled(f"skipped  {clean(fault)}", WARN) for fault in runs.faults.values()))
 
 
@@ -163,7 +148,7 @@ def _outcome(showcase: LiveRun | None) -> Iterator[Content]:
         end = "reached the goal" if told.get("success") is True else "spent its budget"
         distance = f"{float(told['start_error_px'] or 0):.0f} px → {float(told['final_error_px'] or 0):.0f} px"
         steps = f"{_value(told['env_steps'])} steps, {_value(told['decisions'])} decisions"
-        yield _label("episode", f"{end} after {steps}: {distance} from the goal")
+        yield label("episode", f"{end} after {steps}: {distance} from the goal")
 
 
 def _checkpoint(runs: Runs, showcase: LiveRun | None) -> Iterator[Content]:
@@ -176,9 +161,9 @@ def _checkpoint(runs: Runs, showcase: LiveRun | None) -> Iterator[Content]:
     count = run.scalars("checkpoint/parameters").get(0)
     parts = [clean(run.spec.config.get("name") or run.spec.config.get("repo_id") or "trained here"), clean(run.name)]
     parts += [f"{count:,.0f} parameters"] if count is not None else []
-    yield _label("model", " · ".join(parts))
+    yield label("model", " · ".join(parts))
     if digest:
-        yield _label("sha256", digest)
+        yield label("sha256", digest)
 
 
 def pipeline(runs: Runs, shown: int | None, live: bool, now: float) -> Content:
@@ -242,7 +227,7 @@ def tensorboard(views: Views, url: str, told: str) -> Content:
     place = shlex.quote(clean(views.tensorboard))
     return lines(
         Content.assemble(("t", KEY), f" starts TensorBoard on {what}"),
-        _label("address", url),
+        label("address", url),
         Content.styled(told or f"lewm-evidence open-tensorboard --logdir {place}{flag}", DIM),
     )
 
@@ -250,12 +235,12 @@ def tensorboard(views: Views, url: str, told: str) -> Content:
 def metrics(run: LiveRun, decisions: list[Decision]) -> Content:
     """Returns how long the model takes, and the shapes that go in and come out."""
     rows: list[list[Content | str]] = [["", "p50", "p95", "first", "n"]]
-    for tag, label in _LATENCIES.items():
+    for tag, name in _LATENCIES.items():
         values = run.times(tag)
         warm = [value for step, value in values.items() if step > 0 or tag.startswith("decision/")]
         if warm:
             p50, p95 = np.percentile(warm, [50, 95])
-            rows.append([label, duration(p50), duration(p95), duration(values[min(values)]), str(len(warm))])
+            rows.append([name, duration(p50), duration(p95), duration(values[min(values)]), str(len(warm))])
     shown: list[Content | str] = [table(rows, right=(1, 2, 3, 4)) if len(rows) > 1 else "nothing was measured yet"]
     peak = run.times("stage/peak_memory")
     shown += [f"memory at most {size(max(peak.values()))}"] if peak else []
@@ -272,71 +257,7 @@ def _contract(run: LiveRun, decisions: list[Decision]) -> Iterator[Content]:
         "latents": shapes.get("predicted_latents"),
         "device": " · ".join(str(part) for part in (run.spec.device, run.spec.precision) if part) or None,
     }
-    yield from (_label(name, str(value)) for name, value in told.items() if value)
-
-
-def candidates(decision: Decision) -> Content:
-    """Returns the candidates of a decision by source, then one by one, the best first."""
-    costs, source = decision.costs, decision.source
-    low, high = float(costs.min()), float(costs.max())
-    rows: list[list[Content | str]] = [["source", "n", "best", "mean", "worst"]]
-    for index, name in enumerate(SOURCES):
-        mine = costs[source == index]
-        if len(mine):
-            row = [name, str(len(mine)), number(mine.min()), number(mine.mean()), number(mine.max())]
-            won = index == source[decision.winner]
-            rows.append([Content.styled(cell, "bold") for cell in row] if won else list(row))
-    each: list[list[Content | str]] = [["rank", "", "source", "cost", ""]]
-    for rank, index in enumerate(np.argsort(costs, kind="stable"), 1):
-        won = index == decision.winner
-        share = (float(costs[index]) - low) / ((high - low) or 1)
-        row = [f"{rank}", f"#{index}", SOURCES[source[index]], number(float(costs[index])), bar(share, 12)]
-        each.append([Content.styled(cell, f"bold {GOOD}") for cell in [*row[:4], "◀ chosen"]] if won else list(row))
-    return lines(table(rows, right=(1, 2, 3, 4)), "", table(each, right=(0, 1, 3)))
-
-
-def costs(decisions: list[Decision], current: Decision | None) -> Content:
-    """Returns how CEM's elites become cheaper at each decision, and what the candidates cost."""
-    rows: list[list[Content | str]] = [["", "winner", "best", "worst", "elites", "by iteration"]]
-    for decision in decisions:
-        elites = decision.elite_costs.mean(axis=1)
-        here = "▶" if decision is current else " "
-        change = f"{number(float(elites[0]))} → {number(float(elites[-1]))}" if len(elites) else ""
-        spread = [number(float(value)) for value in (decision.costs.min(), decision.costs.max())]
-        winner = SOURCES[decision.source[decision.winner]]
-        rows.append([f"{here}{decision.number + 1}", winner, *spread, sparkline(elites.tolist(), 12), change])
-    return table(rows, right=(2, 3)) if decisions else Content.styled("no decision has been made yet", DIM)
-
-
-def step(run: LiveRun, at: int, last: int, decision: Decision | None, playing: str) -> Content:
-    """Returns what is known of one step of the episode."""
-    errors = run.scalars("showcase/error_px")
-    state = [f"{name} {number(run.scalars(f'showcase/{name}')[at])}" for name in _state_names(run, at)]
-    rows = [
-        Content.assemble((f"step {at} of {last}", "bold"), f"  {playing}"),
-        _label("error", f"{errors[at]:.1f} px to the goal" if at in errors else "not recorded"),
-    ]
-    if decision is None:
-        rows.append(_label("decision", "being made"))
-    else:
-        cost = number(float(decision.costs[decision.winner]))
-        won = f"{SOURCES[decision.source[decision.winner]]} #{decision.winner}, cost {cost}"
-        rows.append(_label("decision", f"{decision.number + 1} at step {decision.first}: {won}"))
-    series = [errors[key] for key in sorted(errors)]
-    rows += [_label("over time", _marked(series, at, last)), _label("state", " · ".join(state)), _LEGEND]
-    return lines(*rows)
-
-
-def _state_names(run: LiveRun, at: int) -> list[str]:
-    names = ("agent_x", "agent_y", "block_x", "block_y", "block_angle")
-    return [name for name in names if at in run.scalars(f"showcase/{name}")]
-
-
-def _marked(series: list[float], at: int, last: int) -> Content:
-    width = min(len(series), 24)
-    drawn = sparkline(series, width)
-    place = min(at * width // (last + 1), width - 1)
-    return Content.assemble(drawn[:place], (drawn[place : place + 1], "reverse"), drawn[place + 1 :])
+    yield from (label(name, str(value)) for name, value in told.items() if value)
 
 
 def training(run: LiveRun, width: int) -> Content:
@@ -394,7 +315,7 @@ def verification(bundle: Path | None, outcome: Verified | str | None, busy: bool
     inner = bundle / BAG
     place, bag = shlex.quote(clean(bundle)), shlex.quote(clean(inner if inner.is_dir() else bundle))
     head: list[Content | str] = [
-        _label("bundle", clean(bundle)),
+        label("bundle", clean(bundle)),
         "",
         _outcome_of(outcome, busy),
         "",
@@ -406,7 +327,7 @@ def verification(bundle: Path | None, outcome: Verified | str | None, busy: bool
             "holds": f"{outcome.files} files, {size(outcome.size)}, {len(outcome.runs)} runs",
             "signed": _signer(outcome),
         }
-        head += [_label(name, clean(value)) for name, value in told.items()]
+        head += [label(name, clean(value)) for name, value in told.items()]
         head += ["Compare the address with one you know: this alone does not say who sealed it.", ""]
     commands = (
         f"lewm-evidence verify {place}",

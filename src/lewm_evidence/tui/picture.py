@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from lewm_evidence.errors import EvidenceError
-from lewm_evidence.tui import make_report
+from lewm_evidence.tui import PAGES, make_report
 
 
 async def take(place: Path, size: tuple[int, int], page: str, keys: list[str], light: bool) -> str:
@@ -15,7 +15,7 @@ async def take(place: Path, size: tuple[int, int], page: str, keys: list[str], l
     Args:
         place: as `show_report` takes it.
         size: columns and rows of the terminal.
-        page: one of `lewm_evidence.tui.app.PAGES`.
+        page: one of `PAGES`.
         keys: pressed before it is taken, such as `right`.
         light: in the light theme.
 
@@ -34,19 +34,23 @@ async def take(place: Path, size: tuple[int, int], page: str, keys: list[str], l
         return report.export_screenshot()
 
 
+def _size(text: str) -> tuple[int, int]:
+    columns, rows = (int(part) for part in text.split("x"))
+    return columns, rows
+
+
 def main() -> int:
     """Writes the picture and returns the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("place", type=Path)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--size", default="140x45", help="columns x rows (default: 140x45)")
-    parser.add_argument("--page", default="report")
+    parser.add_argument("--size", type=_size, default=(140, 45), metavar="140x45", help="default: 140x45")
+    parser.add_argument("--page", choices=PAGES, default="report")
     parser.add_argument("--keys", nargs="*", default=[], help="pressed before, such as: right right")
     parser.add_argument("--light", action="store_true")
     args = parser.parse_args()
-    columns, rows = (int(part) for part in args.size.split("x"))
     try:
-        svg = asyncio.run(take(args.place, (columns, rows), args.page, args.keys, args.light))
+        svg = asyncio.run(take(args.place, args.size, args.page, args.keys, args.light))
     except EvidenceError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2

@@ -29,6 +29,11 @@ def lines(*rows: "Content | str") -> Content:
     return Content("\n").join(Content(row) if isinstance(row, str) else row for row in rows)
 
 
+def label(name: str, value: "Content | str") -> Content:
+    """Returns a value behind its name, aligned with others below."""
+    return Content.assemble((f"{name:<10}", DIM), value)
+
+
 def table(rows: Sequence[Sequence["Content | str"]], right: Sequence[int] = ()) -> Content:
     """Returns rows with their columns aligned, those with the numbers `right` to the right."""
     cells = [[Content(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]

@@ -19,7 +19,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
-from lewm_evidence.tui.text import KEY, table
+from lewm_evidence.errors import EvidenceError
+from lewm_evidence.tui.text import BAD, KEY, clean, table
 
 _HELP = (
     ("1 … 5", "report, replay, training, events, verification"),
@@ -37,12 +38,23 @@ _HELP = (
 )
 
 
+# What a foreign or damaged run may make of reading it; it is told in the pane that needs it.
+UNREADABLE = (EvidenceError, OSError, KeyError, ValueError, TypeError, IndexError)
+
+
 class Pane(Static):
     """A frame with a title around text that is never read as markup."""
 
     def __init__(self, title: str, name: str) -> None:
         super().__init__("", markup=False, id=name, classes="pane")
         self.border_title = title
+
+    def make(self, make: Callable[[], Content]) -> None:
+        """Shows what `make` returns, or why it cannot be read."""
+        try:
+            self.show(make())
+        except UNREADABLE as error:
+            self.show(Content.styled(f"✘ This cannot be shown: {type(error).__name__}: {clean(error)}", BAD))
 
     def show(self, content: Content) -> None:
         """Shows `content`, if it is not what is shown already."""
