@@ -77,6 +77,18 @@ def test_what_does_not_hold_says_so(tmp_path: Path) -> None:
     drive(report, refused)
 
 
+def test_a_checkpoint_without_a_simulator_says_so(tmp_path: Path) -> None:
+    """It was scored; nothing was shown, and nothing will be."""
+    example_runs.finished(tmp_path, "score")
+    report = make_report(tmp_path)
+
+    async def look(pilot: Pilot[int]) -> None:
+        assert "Scored, not shown: its world has no simulator here." in pane(report, "hero")
+        assert "waiting" not in pane(report, "pipeline")
+
+    drive(report, look)
+
+
 def test_stages_appear_one_after_another(project: Path) -> None:
     """With a delay the pipeline starts empty and ends complete; without one everything is there at once."""
     report = make_report(RUNS, stage_delay=0.2)
@@ -95,6 +107,16 @@ def test_stages_appear_one_after_another(project: Path) -> None:
         assert pane(report, "pipeline").count("✔ done") == 8
 
     drive(report, at_once)
+
+
+def test_the_delay_is_the_document_s_and_can_be_switched_off(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """0.35 s unless another one is given; none without animation."""
+    seen: list[tuple[float, bool]] = []
+    monkeypatch.setattr(tui, "_run", lambda report, animation: seen.append((report._delay, animation)) or 0)
+    assert [tui.show_report(RUNS), tui.show_report(RUNS, stage_delay=1.0), tui.show_report(RUNS, animation=False)] == [
+        0
+    ] * 3
+    assert seen == [(0.35, True), (1.0, True), (0.0, False)]
 
 
 def test_the_keys_of_the_replay(project: Path) -> None:

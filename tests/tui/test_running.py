@@ -44,7 +44,7 @@ def test_a_folder_without_runs_is_waited_for(tmp_path: Path) -> None:
     report = make_report(tmp_path, live=True)
 
     async def watch(pilot: Pilot[int]) -> None:
-        assert "No showcase has begun yet." in pane(report, "hero")
+        assert "No showcase is here yet." in pane(report, "hero")
         assert pane(report, "pipeline").splitlines()[0].split() == ["○", "waiting", "showcase"]
         with job(example_runs.open_run(tmp_path, "showcase")):
             await until(pilot, lambda: "▶ running  showcase" in pane(report, "pipeline"))
@@ -154,7 +154,7 @@ def test_runs_that_are_removed_leave_the_report(tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / "runs")
         await until(pilot, lambda: "○ waiting  showcase" in pane(report, "pipeline"))
         await pilot.resize_terminal(100, 30)
-        assert "No showcase has begun yet." in pane(report, "tabletop")
+        assert "No showcase is here yet." in pane(report, "tabletop")
 
     drive(report, watch)
 

@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Button, Footer, TabbedContent, TabPane, Tabs
 
-from lewm_evidence.errors import EvidenceError, RefusedError
+from lewm_evidence.errors import EvidenceError
 from lewm_evidence.seal.verify import Verified, verify
 from lewm_evidence.tui import PAGES, panes
 from lewm_evidence.tui.replay import Replay
@@ -35,7 +35,6 @@ class Report(App[int]):
         summary: what the showcase wrote, if its caller has it.
         stage_delay: seconds between two rows of the pipeline when it opens; 0 shows all at once.
         live: whether more runs may come.
-        clock: tells the time in seconds since 1970.
     """
 
     TITLE = "lewm-evidence"
@@ -81,10 +80,10 @@ class Report(App[int]):
         *,
         stage_delay: float = 0.0,
         live: bool = False,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
-        self.runs, self._summary, self._live, self._clock, self._delay = runs, summary, live, clock, stage_delay
+        self.runs, self._summary, self._live, self._delay = runs, summary, live, stage_delay
+        self._clock = time.time
         self._revealed: int | None = 0 if stage_delay > 0 else None
         self.viewers = Viewers(self._say, self._show_viewers)
         self._outcome: Verified | str | None = None
@@ -181,7 +180,7 @@ class Report(App[int]):
         self._pane("happened", lambda: panes.events(self.runs))
         showcase = self.runs.stage("showcase")
         self._replay.show(showcase)
-        waits = Content.styled("No showcase has begun yet.", DIM)
+        waits = Content.styled("No showcase is here yet.", DIM)
         self._pane("metrics", lambda: panes.metrics(showcase, self._replay.decisions) if showcase else waits)
         self._show_training()
         self._show_verification()
@@ -291,7 +290,7 @@ class Report(App[int]):
     async def _verify(self, bundle: Path) -> None:
         try:
             self._outcome = await asyncio.to_thread(verify, bundle)
-        except (RefusedError, EvidenceError, OSError) as error:
+        except (EvidenceError, OSError) as error:
             self._outcome = str(error)
         self._verifying = False
         self._show_verification()

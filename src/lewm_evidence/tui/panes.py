@@ -101,7 +101,8 @@ def hero(runs: Runs) -> Content:
     """Returns what is shown, whether it holds, and of which checkpoint."""
     showcase = runs.stage("showcase")
     task = clean(showcase.text("showcase/task")).replace("**", "") if showcase else ""
-    rows = [Content.styled(re.split(r"(?<=\.) CEM: ", task)[0] or "No showcase has begun yet.", "bold"), _verdict(runs)]
+    none = "Scored, not shown: its world has no simulator here." if runs.stage("score") else "No showcase is here yet."
+    rows = [Content.styled(re.split(r"(?<=\.) CEM: ", task)[0] or none, "bold"), _verdict(runs)]
     rows += list(_scores(runs)) + list(_outcome(showcase)) + list(_checkpoint(runs, showcase))
     rows.append(label("shown", clean(runs.place.shown)))
     return lines(*rows, *(Content.styled(f"skipped  {clean(fault)}", WARN) for fault in runs.faults.values()))
@@ -134,6 +135,7 @@ def _scores(runs: Runs) -> Iterator[Content]:
             rows.append([Content.styled(f"{name:<8}", DIM), *(Content(part) for part in told)])
     if rows:
         yield table(rows)
+        yield Content.styled("          (95 % intervals, paired starts)", DIM)
 
 
 def _interval(run: LiveRun | None, tag: str, scale: float) -> str:

@@ -25,11 +25,17 @@ def _hex(colour: tuple[int, int, int]) -> str:
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
-_LEGEND = Content.assemble(
-    (f"{'drawn':<10}", DIM),
-    *((f"━ {name} ", _hex(colour)) for name, colour in zip(SOURCES, COLOURS, strict=True)),
-    ("━ chosen ", _hex(CHOSEN)),
-    ("◯ goal", _hex(GOAL)),
+# The space after each sign does not break a line.
+_LEGEND = label(
+    "drawn",
+    Content(" ").join(
+        Content.styled(name, _hex(colour))
+        for name, colour in (
+            *((f"━\u00a0{source}", colour) for source, colour in zip(SOURCES, COLOURS, strict=True)),
+            ("━\u00a0chosen", CHOSEN),
+            ("◯\u00a0goal", GOAL),
+        )
+    ),
 )
 
 
@@ -66,7 +72,7 @@ class Replay(Horizontal):
         self._showcase, self.decisions = showcase, []
         if showcase is None:
             for name in ("tabletop", "costs", "candidates"):
-                self._pane(name, lambda: Content.styled("No showcase has begun yet.", DIM))
+                self._pane(name, lambda: Content.styled("No showcase is here yet.", DIM))
             self.query_one(Picture).draw(None)
         else:
             self._pane("costs", lambda: self._read(showcase))
