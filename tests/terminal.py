@@ -22,7 +22,7 @@ def drive(report: Report, steps: Callable[[Pilot[int]], Awaitable[None]], size: 
 
     async def run() -> None:
         async with report.run_test(size=size, notifications=True) as pilot:
-            await pilot.pause()
+            await settled(pilot, report)
             await steps(pilot)
 
     asyncio.run(run())
@@ -49,3 +49,13 @@ async def until(pilot: Pilot[int], ready: Callable[[], object], seconds: float =
     async with asyncio.timeout(seconds):
         while not ready():
             await pilot.pause(0.05)
+
+
+async def settled(pilot: Pilot[int], report: Report) -> str:
+    """Returns the letters on the screen once it is drawn and no longer changes."""
+    seen = ["", screen(report)]
+    async with asyncio.timeout(30):
+        while not seen[-1].splitlines()[-1].strip() or len(set(seen[-3:])) > 1:
+            await pilot.pause(0.03)
+            seen.append(screen(report))
+    return seen[-1]

@@ -229,6 +229,23 @@ def test_a_missing_tensorboard_is_named(project: Path, monkeypatch: pytest.Monke
     drive(report, open_it)
 
 
+def test_logs_that_cannot_be_written_are_an_error(
+    project: Path, port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report goes on."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    report = make_report(RUNS)
+
+    async def open_it(pilot: Pilot[int]) -> None:
+        await pilot.press("t")
+        await until(pilot, lambda: told(report))
+        ((severity, message),) = told(report)
+        assert severity == "error" and str(tmp_path / "file") in message and report.is_running
+
+    drive(report, open_it)
+
+
 def test_o_opens_the_recording_in_the_browser(project: Path, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no display, the real viewer serves it on loopback and ends with the report."""
     monkeypatch.delenv("DISPLAY", raising=False)

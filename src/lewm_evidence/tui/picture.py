@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import re
 import sys
 from pathlib import Path
 
@@ -31,7 +32,9 @@ async def take(place: Path, size: tuple[int, int], page: str, keys: list[str], l
         await pilot.pause()
         await pilot.press(*keys)
         await pilot.pause()
-        return report.export_screenshot()
+        svg = report.export_screenshot()
+    # The fonts would be fetched from the network whenever the picture is looked at.
+    return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
 
 
 def _size(text: str) -> tuple[int, int]:

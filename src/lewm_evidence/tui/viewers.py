@@ -35,7 +35,7 @@ class Viewers:
         self._say, self._changed = say, changed
         self._open = {name: ExitStack() for name in self.told}
         self._tensorboard: Started | None = None
-        self._shown: Views | None = None
+        self._shown: tuple[Path, bool] | None = None
 
     def close(self) -> None:
         """Ends everything that was started."""
@@ -50,10 +50,10 @@ class Viewers:
         if not views.tensorboard.is_dir():
             self._say(f"{views.tensorboard} is not there any more; record it again.", "error")
             return
-        running = self._tensorboard
-        if running is None or running.server.process.poll() is not None or self._shown != views:
-            self._shown = views
-            await self._start_tensorboard(views.tensorboard, views.follow)
+        running, wanted = self._tensorboard, (views.tensorboard, views.follow)
+        if running is None or running.server.process.poll() is not None or self._shown != wanted:
+            self._shown = wanted
+            await self._start_tensorboard(*wanted)
         elif viewer.answers(running.server.port):
             await self._browse(f"TensorBoard is at {self.url}", self.url)
 
@@ -64,7 +64,7 @@ class Viewers:
         self.url = _address(port)
         try:
             self._tensorboard = running = stack.enter_context(started(place, port, follow=follow))
-        except EvidenceError as error:
+        except (EvidenceError, OSError) as error:
             self._say(str(error), "error")
             return
         taken = "" if port == PORT else f"Port {PORT} is taken. "
@@ -91,7 +91,7 @@ class Viewers:
         web = [] if display else ["--serve-web", "--web-viewer-port", str(page)]
         try:
             process = stack.enter_context(viewer.running([views.rerun.resolve(), *web, "--port", str(port)]))
-        except EvidenceError as error:
+        except (EvidenceError, OSError) as error:
             self._say(str(error), "error")
             return
         self._tell("rerun", "starting")
