@@ -35,6 +35,15 @@ def free_port() -> int:
         return port
 
 
+def free_or(port: int) -> int:
+    """Returns `port`, or a free one when something holds it."""
+    try:
+        with socket.create_server((HOST, port)):
+            return port
+    except OSError:
+        return free_port()
+
+
 def proxy(port: int) -> str:
     """Returns the address under which Rerun's server at `port` takes and gives recordings."""
     return f"rerun+http://{HOST}:{port}/proxy"
@@ -83,14 +92,15 @@ def _wait_for(process: "Popen[bytes]", port: int, log: Path) -> None:
     while time.monotonic() < end:
         if process.poll() is not None:
             raise ProbeError(f"rerun ended before it listened on port {port}; its last lines: {last_lines(log)}")
-        if _answers(port) and listens(process.pid, port) is not False:
+        if answers(port) and listens(process.pid, port) is not False:
             return
         time.sleep(0.05)
-    held = "is held by another process" if _answers(port) else f"was not opened within {_START_LIMIT:.0f} s"
+    held = "is held by another process" if answers(port) else f"was not opened within {_START_LIMIT:.0f} s"
     raise ProbeError(f"port {port} {held}; its last lines: {last_lines(log)}")
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Says whether something listens on the port of this machine."""
     try:
         with socket.create_connection((HOST, port), timeout=1):
             return True

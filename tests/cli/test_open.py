@@ -193,7 +193,7 @@ def test_a_page_that_is_not_tensorboard_s_fails_the_probe(
 ) -> None:
     """Its mark is looked for in what the root serves."""
     monkeypatch.setattr("lewm_evidence.probe.tensorboard.Server.get", lambda *_, **__: b"hello")
-    monkeypatch.setattr(cli_open, "_wait", lambda *_: None)
+    monkeypatch.setattr("lewm_evidence.tensorboard_server.Started.wait", lambda *_: None)
     assert main([COMMAND, "--logdir", str(logdir), "--port", "0", "--probe"]) == 1
     assert "is not TensorBoard's" in capsys.readouterr().out
 
@@ -230,6 +230,6 @@ def test_a_missing_tensorboard_has_status_2(
     logdir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A reviewer's installation has none; what to install is told."""
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("lewm_evidence.tensorboard_server.find_spec", lambda name: None)
     assert main([COMMAND, "--logdir", str(logdir)]) == 2
     assert "install lewm-evidence[tensorboard]" in capsys.readouterr().err

@@ -1,27 +1,16 @@
 """`lewm-evidence open-tensorboard`: start TensorBoard on a log directory and look at it. Only argparse up here."""
 
 import argparse
-import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import subprocess
 
     from lewm_evidence.probe.tensorboard import Server
 
-# TensorBoard's own limits hide points and most frames of a run; 0 does not mean all.
-_SAMPLES = "scalars=10000,histograms=1000,images=1000,text=1000"
-_TURN = 1.0  # seconds between two looks at what a run has recorded
 _LOOPBACK = ("localhost", "127.0.0.1")
-
-
-class _Logs(NamedTuple):
-    output: Path
-    errors: Path
 
 
 def add_open_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -61,78 +50,34 @@ def add_open_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 
 
 def _open_tensorboard(args: argparse.Namespace) -> int:
-    _check(args)
-    if args.follow:
-        with _followed(args.logdir) as logdir:
-            return _serve(args, logdir)
-    return _serve(args, args.logdir.resolve())
-
-
-@contextmanager
-def _followed(place: Path) -> Iterator[Path]:
-    """Gives a log directory to which the unfinished runs below `place` are written until the block ends."""
-    import tempfile
-    from threading import Event, Thread
-
-    from lewm_evidence.render.watch import Watcher
-
-    with tempfile.TemporaryDirectory(prefix="lewm-evidence-") as folder:
-        follower, stop = Watcher(place, Path(folder)), Event()
-        follower.turn()
-
-        def follow() -> None:
-            while not stop.wait(_TURN):
-                follower.turn()
-
-        thread = Thread(target=follow, daemon=True)
-        thread.start()
-        try:
-            yield Path(folder).resolve()
-        finally:
-            stop.set()
-            thread.join()
-            follower.close()
-
-
-def _serve(args: argparse.Namespace, logdir: Path) -> int:
-    import sys
-
     from lewm_evidence.errors import ProbeError
-    from lewm_evidence.probe.process import child
+    from lewm_evidence.tensorboard_server import started
+    from lewm_evidence.viewer import free_port
 
-    port = args.port or _free_port()
-    title = f"TensorBoard {os.urandom(4).hex()}"
-    command = [sys.executable, "-P", "-m", "tensorboard.main", "--logdir", str(logdir)]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--window_title", title]
-    command += ["--load_fast", "false", "--samples_per_plugin", _SAMPLES]
-    command += ["--reload_interval", "2"] if args.follow else []
-    logs = _logs(args.logdir, port)
-    with child(command, logs.output, errors=logs.errors, grace=args.shutdown_timeout) as process:
-        from lewm_evidence.probe.tensorboard import Server
-
-        server = Server(port, process, logdir, title)
-        url = f"http://{args.host}:{port}/"
+    _check(args)
+    port = args.port or free_port()
+    url = f"http://{args.host}:{port}/"
+    with started(args.logdir, port, follow=args.follow, grace=args.shutdown_timeout) as tensorboard:
+        server, logs = tensorboard.server, tensorboard.logs.errors.parent
         try:
-            _wait(server, logs, args.ready_timeout, args.poll_interval)
+            tensorboard.wait(args.ready_timeout, args.poll_interval)
             if args.probe:
                 _probe(server)
                 print(f"probed   {url}")
         except ProbeError as error:
-            print(f"failed   {error}\n{'logs':<8} {logs.errors.parent}")
+            print(f"failed   {error}\n{'logs':<8} {logs}")
             return 1
         if args.probe and not args.keep_running:
             return 0
         with suppress(KeyboardInterrupt):
-            print(f"serves   {url}\n{'logs':<8} {logs.errors.parent}", flush=True)
+            print(f"serves   {url}\n{'logs':<8} {logs}", flush=True)
             if not args.no_browser:
                 _browse(url)
-            return _until_the_end(process)
+            return _until_the_end(server.process)
         return 0
 
 
 def _check(args: argparse.Namespace) -> None:
-    from importlib.util import find_spec
-
     from lewm_evidence.errors import ConfigError
 
     if not args.logdir.is_dir():
@@ -145,58 +90,6 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError(f"--port {args.port} is not in 0..65535")
     if args.host not in _LOOPBACK:
         raise ConfigError(f"--host {args.host} is not this machine alone; take {' or '.join(_LOOPBACK)}")
-    if find_spec("tensorboard") is None:
-        raise ConfigError("TensorBoard is not installed; install lewm-evidence[tensorboard]")
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
-
-
-def _logs(logdir: Path, port: int) -> _Logs:
-    # Not beside the event files: a run or bundle with another file in it is no longer what was sealed.
-    from lewm_evidence.canonical import sha256_bytes
-
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    place = sha256_bytes(str(logdir.resolve()).encode("utf-8", "surrogateescape"))[:12]
-    folder = state / "lewm-evidence" / "tensorboard" / f"{place}-{port}"
-    return _Logs(folder / "tensorboard.stdout.log", folder / "tensorboard.stderr.log")
-
-
-def _wait(server: "Server", logs: _Logs, limit: float, interval: float) -> None:
-    """Returns once the child itself answers on its port; raises `ProbeError` when it ends or takes too long."""
-    from lewm_evidence.errors import ProbeError
-    from lewm_evidence.probe.process import last_lines
-    from lewm_evidence.probe.tensorboard import check_identity
-
-    end = time.monotonic() + limit
-    while not _answers(server.port) or server.process.poll() is not None:
-        if server.process.poll() is not None:
-            raise ProbeError(
-                f"TensorBoard ended with status {server.process.returncode} before it served anything; "
-                f"its last lines: {last_lines(logs.errors)}"
-            )
-        if time.monotonic() > end:
-            raise ProbeError(
-                f"TensorBoard does not listen on port {server.port} after {limit:g} s; "
-                f"its last lines: {last_lines(logs.errors)}"
-            )
-        time.sleep(min(interval, max(end - time.monotonic(), 0.01)))
-    check_identity(server)
-
-
-def _answers(port: int) -> bool:
-    import socket
-
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1):
-            return True
-    except OSError:
-        return False
 
 
 def _probe(server: "Server") -> None:

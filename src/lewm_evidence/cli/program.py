@@ -18,6 +18,7 @@ from lewm_evidence.cli.open import add_open_commands
 from lewm_evidence.cli.render import add_render_command
 from lewm_evidence.cli.rerun import add_rerun_commands
 from lewm_evidence.cli.store import add_store_commands, in_store
+from lewm_evidence.cli.watch import add_watch_command
 from lewm_evidence.errors import BundleError, EvidenceError, RefusedError
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     add_open_commands(commands)
     add_rerun_commands(commands)
     add_render_command(commands)
+    add_watch_command(commands)
     _add_run_commands(commands)
     _add_pin_command(commands)
     _command(

@@ -7,6 +7,7 @@ from pathlib import Path
 from lewm_evidence.records.finished import FinishedRun
 from lewm_evidence.records.manifest import MANIFEST
 from lewm_evidence.records.schema import RECORD, Timing
+from lewm_evidence.records.tail import Tail
 from lewm_evidence.render.live_tensorboard import LiveWriter
 from lewm_evidence.render.tensorboard import EventWriter, write_record
 
@@ -24,7 +25,7 @@ class Watcher:
 
     def __init__(self, place: Path, logdir: Path) -> None:
         self._place, self._logdir = place, logdir
-        self._runs: dict[Path, tuple[_Tail, _Tail]] = {}
+        self._runs: dict[Path, tuple[_Writer, _Writer]] = {}
         self._seen: set[Path] = set()
 
     def turn(self) -> int:
@@ -32,14 +33,14 @@ class Watcher:
         for run in self._found():
             name = f"{run.parent.name}-{run.name[:8]}"
             results, timing = (self._logdir / part / name for part in ("results", "timing"))
-            self._runs[run] = (_Tail(run / "records.jsonl", results), _Tail(run / "timing.jsonl", timing))
-        return sum(tail.turn() for tails in self._runs.values() for tail in tails)
+            self._runs[run] = (_Writer(run / "records.jsonl", results), _Writer(run / "timing.jsonl", timing))
+        return sum(writer.turn() for writers in self._runs.values() for writer in writers)
 
     def close(self) -> None:
         """Closes every event file."""
-        for tails in self._runs.values():
-            for tail in tails:
-                tail.close()
+        for writers in self._runs.values():
+            for writer in writers:
+                writer.close()
 
     def _found(self) -> Iterator[Path]:
         specs = (
@@ -52,27 +53,25 @@ class Watcher:
                     yield run
 
 
-class _Tail:
+class _Writer:
     """Writes the lines of a file of records as they are appended, also when a training went back to a resume point."""
 
     def __init__(self, file: Path, folder: Path) -> None:
         self._file, self._folder = file, folder
+        self._tail = Tail(file)
         self._writer: EventWriter = EventWriter(folder)
-        self._read = 0
 
     def turn(self) -> int:
-        if not self._file.exists():
+        lines = self._tail.lines()
+        if self._tail.went_back:
+            # TensorBoard forgets what was recorded after the resume point, and has what lies before it.
+            last = max((int(json.loads(line)["step"]) for line in lines), default=-1)
+            self.close()
+            self._writer = LiveWriter(self._folder, purge_step=last + 1)
             return 0
-        if self._file.stat().st_size < self._read:
-            self._go_back()
-        with self._file.open("rb") as file:
-            file.seek(self._read)
-            data = file.read()
-        whole = data[: data.rfind(b"\n") + 1]  # the last line may be half written
-        self._read += len(whole)
-        for line in whole.splitlines():
+        for line in lines:
             self._write(line)
-        return whole.count(b"\n")
+        return len(lines)
 
     def _write(self, line: bytes) -> None:
         if self._file.name == "timing.jsonl":
@@ -80,14 +79,6 @@ class _Tail:
             self._writer.scalar(f"timing/{timing.tag}", timing.value, timing.step)
         else:
             write_record(self._writer, FinishedRun(self._file.parent), RECORD.validate_json(line))
-
-    def _go_back(self) -> None:
-        """TensorBoard forgets what was recorded after the resume point."""
-        lines = self._file.read_bytes().splitlines()
-        self._read = self._file.stat().st_size
-        last = max((int(json.loads(line)["step"]) for line in lines), default=-1)
-        self.close()
-        self._writer = LiveWriter(self._folder, purge_step=last + 1)
 
     def close(self) -> None:
         self._writer.__exit__(None, None, None)
