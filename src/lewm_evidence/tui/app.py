@@ -156,6 +156,8 @@ class Report(App[int]):
                 new = await asyncio.to_thread(self.runs.turn)
             except OSError:  # a run is being removed; the next look will not find it
                 continue
+            if not self._first.query(Pane):  # the report was closed meanwhile
+                return
             if new:
                 self._show()
             elif self.runs.running:
