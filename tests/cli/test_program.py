@@ -1,8 +1,6 @@
-"""What a person types."""
+"""The command line as a whole: help, exit status, stopping."""
 
-import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +10,6 @@ import pytest
 
 from lewm_evidence import __version__
 from lewm_evidence.cli import main
-from lewm_evidence.doctor import Finding
 from lewm_evidence.records import FinishedRun
 from lewm_evidence.seal.bundle import write_bundle
 
@@ -26,132 +23,6 @@ def bundle(examples: dict[str, FinishedRun], tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("evidence") / KEY
     write_bundle(folder, examples, {})
     return folder
-
-
-def test_verify_accepts_with_status_0(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An accepted bundle is told with its address; as JSON it is one object a line."""
-    assert main(["verify", str(bundle)]) == 0
-    assert capsys.readouterr().out.startswith(f"accepted {bundle} (folder)\naddress  sha256:")
-    assert main(["verify", "--json", str(bundle / f"{KEY}.tar")]) == 0
-    outcome = json.loads(capsys.readouterr().out)
-    assert outcome["accepted"] is True and outcome["kind"] == "archive" and len(outcome["address"]) == 64
-
-
-def test_verify_refuses_with_status_1(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A refused bundle is told with file and reason, also as JSON."""
-    shutil.copytree(bundle, tmp_path / "copy")
-    (tmp_path / "copy" / "bag" / "extra").touch()
-    assert main(["verify", str(tmp_path / "copy")]) == 1
-    assert capsys.readouterr().out.startswith("refused  bag/'extra': does not belong")
-    assert main(["verify", str(tmp_path / "copy"), "--json"]) == 1
-    outcome = json.loads(capsys.readouterr().out)
-    assert outcome["accepted"] is False and "extra" in outcome["reason"]
-
-
-def test_verify_that_cannot_run_has_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A path that is not there is neither accepted nor refused."""
-    assert main(["verify", str(tmp_path / "nothing"), "--json"]) == 2
-    told = capsys.readouterr()
-    assert json.loads(told.out)["accepted"] is None
-    assert told.err == f"lewm-evidence: {tmp_path}/nothing does not exist\n"
-    with pytest.raises(SystemExit) as stopped:
-        main(["verify"])
-    assert stopped.value.code == 2
-
-
-def test_summary_names_bundle_scores_and_where_to_look(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The last lines of `make evidence`: bundle, address, LeWM against both baselines with intervals."""
-    assert main(["summary", str(bundle)]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"bundle   {bundle}"
-    assert lines[1].startswith("address  sha256:") and len(lines[1]) == len("address  sha256:") + 64
-    assert [line[:8].strip() for line in lines[3:6]] == ["LeWM", "random", "no-op"]
-    assert lines[3] == "LeWM     success 50 [40, 60] %   final error 50.4 [38.4, 62.4] px"
-    assert lines[6] == "LeWM minus random  final error -144.4 [-159.4, -129.4] px"
-    assert lines[-1] == f"check    lewm-evidence verify {bundle}"
-
-
-def test_summary_shows_report_and_viewers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Report, TensorBoard folder and Rerun recordings are found by what the runs hold."""
-    import example_runs
-
-    def place(*names: str) -> object:
-        def write(run: object) -> None:
-            for name in names:
-                path = run.path / name  # type: ignore[attr-defined]
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.touch()
-
-        return write
-
-    runs = {
-        "report": example_runs.finished(tmp_path / "runs", "report", place("views/report.html")),
-        "render_rerun": example_runs.finished(
-            tmp_path / "runs", "render_rerun", place("views/results/showcase.rrd", "views/timing/showcase.rrd")
-        ),
-        "render_tensorboard": example_runs.finished(
-            tmp_path / "runs", "render_tensorboard", place("views/results/showcase/events.out.tfevents.0.x")
-        ),
-    }
-    write_bundle(tmp_path / KEY, runs, {})
-    assert main(["summary", str(tmp_path / KEY)]) == 0
-    told = capsys.readouterr().out
-    bag = tmp_path / KEY / "bag" / "data" / "runs"
-    for name, run in runs.items():
-        assert f"{bag}/{name}/{run.path.name}/views" in told
-    assert "showcase.rrd" in told and "images=1000 --logdir" in told and "report.html" in told
-
-
-def test_summary_of_something_else_has_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder that is no bundle is said to be none."""
-    assert main(["summary", str(tmp_path)]) == 2
-    assert "is not a bundle folder" in capsys.readouterr().err
-
-
-def test_check_hashes_runs_again(
-    examples: dict[str, FinishedRun], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Good runs give 0; one changed file gives 1 and is named; a folder without runs gives 2."""
-    shutil.copytree(examples["fetch"].path.parents[1], tmp_path / "runs")
-    assert main(["check", str(tmp_path / "runs")]) == 0
-    assert capsys.readouterr().out.count("ok ") == 3
-    run = tmp_path / "runs" / examples["fetch"].name
-    (run / "timing.jsonl").write_text("{}\n")
-    assert main(["check", str(tmp_path / "runs")]) == 1
-    told = capsys.readouterr().out
-    assert told.count("ok ") == 2 and f"altered  {run}/timing.jsonl: sha256 is" in told
-    assert main(["check", str(run)]) == 1
-    assert main(["check", str(tmp_path / "runs" / "fetch")]) == 2
-
-
-def test_runs_list_and_show(
-    examples: dict[str, FinishedRun], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Every run is listed, an unfinished one as such; one run is shown with spec and last values."""
-    shutil.copytree(examples["fetch"].path.parents[1], tmp_path / "runs")
-    (tmp_path / "runs" / examples["showcase"].name / "manifest.json").unlink()
-    runs = ["--runs", str(tmp_path / "runs")]
-    assert main(["runs", "list", *runs]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split("/")[0] for line in lines] == ["evaluate", "fetch", "showcase"]
-    assert lines[1].split()[2] == examples["fetch"].manifest.result_digest[:12]
-    assert lines[2].endswith("unfinished")
-    assert main(["runs", "show", examples["fetch"].name, *runs]) == 0
-    told = capsys.readouterr().out
-    assert 'config: {"name": "pusht", "source": "embedded"}' in told
-    assert "checkpoint/parameters = 1.23457e+06 (step 0)" in told
-    assert main(["runs", "show", "fetch/none", *runs]) == 2
-    assert main(["runs", "list", "--runs", str(tmp_path / "none")]) == 2
-
-
-def test_doctor_tells_what_is_missing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python, packages, device, disk and cores are told; a gap gives status 1 and its remedy."""
-    main(["doctor"])
-    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert [name for name in names if name != "->"] == ["python", "base", "pipeline", "device", "disk", "cores"]
-    monkeypatch.setattr("lewm_evidence.doctor.findings", lambda folder: [Finding("disk", "full", "free some space")])
-    assert main(["doctor"]) == 1
-    assert "-> free some space" in capsys.readouterr().out
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,25 +4,23 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from lewm_evidence.cli.commands import Commands, Parser, add_command
 
-def add_render_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+
+def add_render_command(commands: "Commands[Parser]") -> None:
     """Adds the command `render`."""
-    about = "render the summary of a WorldForge showcase for TensorBoard and Rerun"
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "render",
-        help=about,
-        description=about,
-        epilog="examples:\n"
-        "  lewm-evidence render --summary real-run.json --tensorboard logs --rerun real-run.rrd\n"
-        "  lewm-evidence render --summary real-run.json --rerun real-run.rrd\n\n"
-        "Secrets are taken out before anything is written.\n"
-        "exit status: 0 written, 2 could not run (with the reason), 130 stopped by Ctrl-C",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        _render,
+        "render the summary of a showcase, ours or WorldForge's, for TensorBoard and Rerun",
+        "--summary real-run.json --tensorboard logs --rerun real-run.rrd\n--summary real-run.json --rerun real-run.rrd",
+        "Secrets are taken out before anything is written.",
+        "0 written, 2 could not run (with the reason)",
     )
     parser.add_argument("--summary", type=Path, required=True, metavar="FILE", help="JSON that the showcase wrote")
     parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="a log directory without event files")
     parser.add_argument("--rerun", type=Path, metavar="FILE", help="a recording, replaced if it exists")
-    parser.set_defaults(command=_render)
 
 
 def _render(args: argparse.Namespace) -> int:
