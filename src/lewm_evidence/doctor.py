@@ -43,9 +43,9 @@ def findings(folder: Path) -> Iterator[Finding]:
 def lines(found: Iterable[Finding]) -> Iterator[str]:
     """Yields the diagnosis for people."""
     for finding in found:
-        yield f"{finding.name:<9} {finding.found}"
+        yield f"{finding.name:<10} {finding.found}"
         if finding.remedy:
-            yield f"{'':<9} -> {finding.remedy}"
+            yield f"{'':<10} -> {finding.remedy}"
 
 
 def _browser() -> Finding:

@@ -237,10 +237,14 @@ class RerunSession:
             stream.reset_time()
 
     def flush(self) -> None:
-        """Waits until everything written so far has left this process."""
+        """Waits until everything written so far has left this process; raises `ProbeError` when nobody takes it."""
         with self._lock:
             if self._stream is not None:
-                self._stream.flush()
+                try:
+                    self._stream.flush()
+                except RuntimeError as error:
+                    sentence = f"the recording does not arrive ({error}): is the viewer closed, or is there no display?"
+                    raise ProbeError(sentence) from error
 
     def wait(self) -> None:
         """Waits until the viewer or server that this session started has ended."""
@@ -252,7 +256,7 @@ class RerunSession:
         with self._lock:
             try:
                 if self._stream is not None:
-                    self._stream.flush()
+                    self.flush()
                     self._stream.disconnect()
             finally:
                 self._stream = None

@@ -60,8 +60,10 @@ def add_command(
         status: what the exit status means here.
     """
     parser = commands.add_parser(name, help=about, description=about, formatter_class=_FORMATTER)
-    shown = "\n".join(f"  {parser.prog} {example}".rstrip() for example in examples.split("\n"))
-    parser.epilog = "\n\n".join(filter(None, [f"examples:\n{shown}", more, f"exit status: {status}"]))
+    rows = [example.partition("  ") for example in examples.split("\n")]
+    width = max(len(arguments) for arguments, _, purpose in rows if purpose) if "  " in examples else 0
+    shown = [f"  {parser.prog} {arguments:<{width}}  {purpose}".rstrip() for arguments, _, purpose in rows]
+    parser.epilog = "\n\n".join(filter(None, ["\n".join(["examples:", *shown]), more, f"exit status: {status}"]))
     parser.set_defaults(command=function)
     return parser
 

@@ -20,6 +20,7 @@ from lewm_evidence.cli.pin import add_pin_command
 from lewm_evidence.cli.render import add_render_command
 from lewm_evidence.cli.rerun import add_rerun_commands
 from lewm_evidence.cli.runs import add_run_commands
+from lewm_evidence.cli.showcase import add_showcase_command
 from lewm_evidence.cli.store import add_store_commands
 from lewm_evidence.errors import EvidenceError
 
@@ -70,6 +71,7 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"lewm-evidence {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    add_showcase_command(commands)
     add_bundle_commands(commands)
     add_store_commands(commands)
     add_open_commands(commands)
