@@ -193,10 +193,14 @@ def _live(args: argparse.Namespace) -> "RerunSession":
 def _is_shown(args: argparse.Namespace) -> bool:
     from lewm_evidence.errors import ConfigError
 
-    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    terminal = _in_terminal()
     if args.tui and (args.json or not terminal):
         raise ConfigError(f"--tui {'and --json-only exclude each other' if args.json else 'needs a terminal'}")
     return _wanted(args, args.tui, terminal and not args.json, "textual", "tui")
+
+
+def _in_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _run(

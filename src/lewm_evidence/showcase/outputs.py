@@ -13,7 +13,7 @@ from lewm_evidence.render.showcase_summary import summarise_showcase
 from lewm_evidence.rerun import RerunSession
 from lewm_evidence.showcase.recording import record_in_rerun, record_in_tensorboard, save_recording
 from lewm_evidence.showcase.work import checkpoint_of
-from lewm_evidence.tensorboard import TensorBoardLogConfig
+from lewm_evidence.tensorboard import TensorBoardLogConfig, project
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ class Outputs:
         summary = summarise_showcase(showcase, checkpoint, str(runs)) | {"health": health}
         if self.recording is not None:
             step("rerun", str(self.recording))
-            summary["rerun"] = self._rerun(_shareable(summary), self.recording)
+            summary["rerun"] = self._rerun(_shareable(summary, runs.parent), self.recording)
         if self.tensorboard is not None:
             step("tensorboard", str(self.tensorboard.resolved_log_dir))
-            block = record_in_tensorboard(_shareable(summary), self.tensorboard, checkpoint)
+            block = record_in_tensorboard(_shareable(summary, runs.parent), self.tensorboard, checkpoint)
             # Whole, because who reads the summary may stand in another folder.
             whole = self.tensorboard.resolved_log_dir.parent if block["run_name"] else self.tensorboard.resolved_log_dir
             summary["tensorboard"] = block | {"log_dir": str(whole)}
@@ -66,7 +66,10 @@ class Outputs:
         return {"save_path": str(path), "recording_size_bytes": path.stat().st_size, **where}
 
 
-def _shareable(summary: dict[str, Any]) -> dict[str, Any]:
+def _shareable(summary: dict[str, Any], state: Path) -> dict[str, Any]:
     """Returns the summary without this machine's names: event files and recordings are passed on."""
-    shared: dict[str, Any] = json.loads(redact(json.dumps(summary, ensure_ascii=False)))
+    text = json.dumps(summary, ensure_ascii=False)
+    for folder, mark in ((state, "[state]"), (project(), "[project]")):
+        text = text.replace(json.dumps(str(folder), ensure_ascii=False)[1:-1], mark)
+    shared: dict[str, Any] = json.loads(redact(text))
     return shared
