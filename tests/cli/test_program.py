@@ -1,15 +1,22 @@
 """The command line as a whole: help, exit status, stopping."""
 
+import argparse
+import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lewm_evidence import __version__
 from lewm_evidence.cli import main
+from lewm_evidence.cli.commands import Parser
+from lewm_evidence.cli.program import make_parser
 from lewm_evidence.records import FinishedRun
 from lewm_evidence.seal.bundle import write_bundle
 
@@ -25,28 +32,101 @@ def bundle(examples: dict[str, FinishedRun], tmp_path_factory: pytest.TempPathFa
     return folder
 
 
-def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
-    """The version is the package's; every command's help has examples or sub-commands, and exit codes."""
+def leaves(parser: Parser) -> Iterator[Parser]:
+    """Yields the parser of every command that does something."""
+    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if not groups:
+        yield parser
+    for group in groups:
+        for inner in group.choices.values():
+            yield from leaves(inner)
+
+
+COMMANDS = {parser.prog: parser for parser in leaves(make_parser())}
+
+
+def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> None:
+    """And nothing else is printed."""
     with pytest.raises(SystemExit):
         main(["--version"])
     assert capsys.readouterr().out == f"lewm-evidence {__version__}\n"
-    for words in (["verify"], ["summary"], ["check"], ["runs"], ["runs", "list"], ["runs", "show"], ["doctor"]):
-        with pytest.raises(SystemExit) as stopped:
-            main([*words, "--help"])
-        told = capsys.readouterr().out
-        assert stopped.value.code == 0 and "exit status: 0 " in told
-        assert "examples:" in told or words == ["runs"]
 
 
-def test_help_comes_at_once() -> None:
-    """Help imports none of what the commands need, pydantic included."""
+def test_every_command_of_the_list_exists() -> None:
+    """The commands that people are promised."""
+    promised = ["showcase", "report", "verify", "summary", "reproduce", "diff", "check", "keygen", "pin", "doctor"]
+    promised += ["open-tensorboard", "open-rerun", "demo-rerun", "render", "completion"]
+    groups = {"runs": "list show diff prune", "store": "add get list verify prune pin unpin push pull"}
+    promised += [f"{group} {name}" for group, names in groups.items() for name in names.split()]
+    assert {f"lewm-evidence {name}" for name in promised} <= COMMANDS.keys()
+
+
+@pytest.mark.parametrize("prog", COMMANDS)
+def test_every_command_has_examples_that_parse_and_help_for_everything(prog: str) -> None:
+    """An example that the parser refuses, an option without a word and a missing exit status are all found."""
+    parser = COMMANDS[prog]
+    epilog = parser.epilog or ""
+    assert "exit status: 0 " in epilog and parser.description
+    examples = epilog.partition("examples:\n")[2].partition("\n\n")[0].splitlines()
+    assert examples
+    for example in examples:
+        command, redirected = re.split(r"  +", example.strip())[0].partition(" > ")[::2]
+        assert command.startswith(prog) and (redirected or ">" not in command)
+        make_parser().parse_args(shlex.split(command)[1:])
+    assert [action.dest for action in parser._actions if not (action.help or "").strip()] == []
+
+
+def test_json_is_where_something_is_listed_or_judged() -> None:
+    """One name for it everywhere; `showcase` has the documents' own."""
+    having = {
+        prog.removeprefix("lewm-evidence ") for prog, parser in COMMANDS.items() if "--json" in parser.format_help()
+    }
+    assert having >= {"verify", "reproduce", "diff", "doctor", "keygen", "runs list", "runs show", "runs diff"}
+    assert having >= {"runs prune", "store list", "store verify", "store prune", "showcase"}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["verfy"], "there is no command 'verfy'; did you mean `lewm-evidence verify`?"),
+        (["runs", "prun"], "there is no command 'prun'; did you mean `lewm-evidence runs prune`?"),
+        (["zzzz"], "there is no command 'zzzz'; `lewm-evidence --help` lists them"),
+        (["completion", "fish"], "argument shell: invalid choice: 'fish'"),
+    ],
+)
+def test_a_mistyped_command_is_answered_with_the_nearest(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 2; a wrong value of something else keeps argparse's own words."""
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 2 and sentence in capsys.readouterr().err
+
+
+def test_a_missing_package_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A reviewer's installation has none of the pipeline's; what to install is told, also as JSON."""
+    monkeypatch.setitem(sys.modules, "lewm_evidence.doctor", None)
+    assert main(["doctor", "--json"]) == 2
+    told = capsys.readouterr()
+    assert "install lewm-evidence[pipeline]" in json.loads(told.out)["error"] and "Traceback" not in told.err
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], [], ["showcase", "--help"], ["runs", "prune", "--help"]])
+def test_help_comes_at_once(words: list[str]) -> None:
+    """Help imports argparse and this program's parsers, and none of what the commands need."""
     code = (
-        "import sys\nfrom lewm_evidence.cli import main\n"
-        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
-        "print(sorted({'pydantic', 'yaml', 'numpy', 'torch', 'snakemake'} & sys.modules.keys()))"
+        "import sys\nbefore = set(sys.modules)\nfrom lewm_evidence.cli import main\n"
+        f"try:\n    main({words})\nexcept SystemExit:\n    pass\n"
+        "print(*sorted(sys.modules.keys() - before), file=sys.stderr)"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.endswith("\n[]\n")
+    loaded = told.stderr.splitlines()[-1].split()
+    known = ("lewm_evidence.cli", "lewm_evidence.errors")
+    ours = [name for name in loaded if name.startswith("lewm_evidence.") and not name.startswith(known)]
+    foreign = {name.split(".")[0] for name in loaded} - sys.stdlib_module_names - {"lewm_evidence"}
+    assert (ours, foreign) == ([], set())
+    # The standard library has heavy ones too.
+    assert {"inspect", "dataclasses", "tempfile", "subprocess", "urllib.request", "asyncio"}.isdisjoint(loaded)
 
 
 def test_a_reader_that_goes_away_is_no_error(bundle: Path) -> None:

@@ -14,10 +14,12 @@ from typing import NoReturn
 from lewm_evidence import __version__
 from lewm_evidence.cli.bundles import add_bundle_commands
 from lewm_evidence.cli.commands import TABLE, Parser
+from lewm_evidence.cli.completion import add_completion_command
 from lewm_evidence.cli.doctor import add_doctor_command
 from lewm_evidence.cli.open import add_open_commands
 from lewm_evidence.cli.pin import add_pin_command
 from lewm_evidence.cli.render import add_render_command
+from lewm_evidence.cli.report import add_report_command
 from lewm_evidence.cli.rerun import add_rerun_commands
 from lewm_evidence.cli.runs import add_run_commands
 from lewm_evidence.cli.showcase import add_showcase_command
@@ -72,6 +74,7 @@ def make_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"lewm-evidence {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_showcase_command(commands)
+    add_report_command(commands)
     add_bundle_commands(commands)
     add_store_commands(commands)
     add_open_commands(commands)
@@ -80,4 +83,5 @@ def make_parser() -> Parser:
     add_run_commands(commands)
     add_pin_command(commands)
     add_doctor_command(commands)
+    add_completion_command(commands, make_parser)
     return parser
