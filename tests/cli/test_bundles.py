@@ -8,26 +8,17 @@ from pathlib import Path
 import pytest
 
 from lewm_evidence.cli import main
-from lewm_evidence.records import FinishedRun
 from lewm_evidence.seal.bundle import write_bundle
 
 KEY = "0123456789abcdef0123"
 COMMAND = [sys.executable, "-m", "lewm_evidence.cli"]
 
 
-@pytest.fixture(scope="module")
-def bundle(examples: dict[str, FinishedRun], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle folder of the made-up runs. Read only."""
-    folder = tmp_path_factory.mktemp("evidence") / KEY
-    write_bundle(folder, examples, {})
-    return folder
-
-
 def test_verify_accepts_with_status_0(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An accepted bundle is told with its address; as JSON it is one object a line."""
     assert main(["verify", str(bundle)]) == 0
     assert capsys.readouterr().out.startswith(f"accepted {bundle} (folder)\naddress  sha256:")
-    assert main(["verify", "--json", str(bundle / f"{KEY}.tar")]) == 0
+    assert main(["verify", "--json", str(bundle / f"{bundle.name}.tar")]) == 0
     outcome = json.loads(capsys.readouterr().out)
     assert outcome["accepted"] is True and outcome["kind"] == "archive" and len(outcome["address"]) == 64
 

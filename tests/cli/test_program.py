@@ -17,19 +17,8 @@ from lewm_evidence import __version__
 from lewm_evidence.cli import main
 from lewm_evidence.cli.commands import Parser
 from lewm_evidence.cli.program import make_parser
-from lewm_evidence.records import FinishedRun
-from lewm_evidence.seal.bundle import write_bundle
 
-KEY = "0123456789abcdef0123"
 COMMAND = [sys.executable, "-m", "lewm_evidence.cli"]
-
-
-@pytest.fixture(scope="module")
-def bundle(examples: dict[str, FinishedRun], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle folder of the made-up runs. Read only."""
-    folder = tmp_path_factory.mktemp("evidence") / KEY
-    write_bundle(folder, examples, {})
-    return folder
 
 
 def leaves(parser: Parser) -> Iterator[Parser]:
@@ -147,7 +136,7 @@ def test_stopping_is_quiet_and_leaves_nothing(number: int, status: int, bundle: 
         "from lewm_evidence.cli import main\nsys.exit(main(['verify', sys.argv[1]]))"
     )
     job = subprocess.Popen(
-        [sys.executable, "-c", code, bundle / f"{KEY}.tar"],
+        [sys.executable, "-c", code, bundle / f"{bundle.name}.tar"],
         env=os.environ | {"TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -196,6 +196,8 @@ def _is_shown(args: argparse.Namespace) -> bool:
     terminal = _in_terminal()
     if args.tui and (args.json or not terminal):
         raise ConfigError(f"--tui {'and --json-only exclude each other' if args.json else 'needs a terminal'}")
+    if not 0 <= args.tui_stage_delay < float("inf"):
+        raise ConfigError(f"--tui-stage-delay {args.tui_stage_delay:g} is not a number of seconds, 0 or more")
     return _wanted(args, args.tui, terminal and not args.json, "textual", "tui")
 
 
