@@ -92,3 +92,15 @@ def test_summary_of_something_else_has_status_2(tmp_path: Path, capsys: pytest.C
     """A folder that is no bundle is said to be none."""
     assert main(["summary", str(tmp_path)]) == 2
     assert "is not a bundle folder" in capsys.readouterr().err
+
+
+def test_keygen_tells_files_and_fingerprint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As lines or as JSON; a key is never overwritten."""
+    assert main(["keygen", str(tmp_path / "key"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["public"] == str(tmp_path / "key.pub") and told["fingerprint"].startswith("SHA256:")
+    assert told["allowed_signer"].split()[-1] == (tmp_path / "key.pub").read_text().split()[1]
+    assert main(["keygen", str(tmp_path / "key"), "--json"]) == 2
+    assert "never overwritten" in json.loads(capsys.readouterr().out)["error"]
+    assert main(["keygen", str(tmp_path / "other")]) == 0
+    assert f"wrote {tmp_path}/other (keep it to yourself)" in capsys.readouterr().out
