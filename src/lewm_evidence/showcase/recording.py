@@ -10,7 +10,13 @@ from typing import Any
 from lewm_evidence.canonical import canonical_json, sha256_bytes
 from lewm_evidence.events import clean
 from lewm_evidence.records.finished import FinishedRun
-from lewm_evidence.rerun import RerunArtifactLogger, RerunEventSink, RerunRecordingConfig, RerunSession
+from lewm_evidence.rerun import (
+    SHOWCASE_TIMELINE,
+    RerunArtifactLogger,
+    RerunEventSink,
+    RerunRecordingConfig,
+    RerunSession,
+)
 from lewm_evidence.tensorboard import TensorBoardCheckpointInspector, TensorBoardLogConfig, TensorBoardSession
 
 
@@ -54,6 +60,7 @@ def _weights(run: FinishedRun) -> Mapping[str, object]:
 
 def record_in_rerun(summary: dict[str, Any], session: RerunSession) -> None:
     """Records the summary: the table with its candidates, worlds as boxes, the plan, and every event once."""
+    session.stream.send_blueprint(_layout(session.rr.blueprint))
     artifacts, sink = RerunArtifactLogger(session), RerunEventSink(session)
     artifacts.log_robotics_showcase_summary(summary)
     if isinstance(summary.get("plan"), dict):
@@ -63,6 +70,28 @@ def record_in_rerun(summary: dict[str, Any], session: RerunSession) -> None:
     for event in summary.get("provider_events") or ():
         sink(event)
     session.flush()
+
+
+def _layout(rrb: Any) -> Any:
+    """Returns what the viewer opens with: each part lies on a timeline of its own, and this is where the table is."""
+    place = "worldforge/robotics_showcase"
+    table = rrb.Spatial3DView(
+        name="Candidates, the chosen one (green), what came of it (blue)", origin=f"{place}/tabletop"
+    )
+    bars = rrb.Vertical(
+        rrb.BarChartView(name="Cost of each candidate", origin=f"{place}/scores/cost_bars"),
+        rrb.BarChartView(name="Latencies (ms)", origin=f"{place}/runtime/latency_bars"),
+    )
+    words = rrb.Tabs(
+        rrb.TextDocumentView(name="Summary", origin=f"{place}/summary"),
+        rrb.TextLogView(name="Events (timeline worldforge_event)", origin="worldforge/events"),
+    )
+    return rrb.Blueprint(
+        rrb.Vertical(rrb.Horizontal(table, bars, column_shares=[3, 2]), words, row_shares=[3, 1]),
+        rrb.TimePanel(state="collapsed", timeline=SHOWCASE_TIMELINE),
+        rrb.SelectionPanel(state="hidden"),
+        rrb.BlueprintPanel(state="collapsed"),
+    )
 
 
 def recording_id(summary: dict[str, Any]) -> str:
