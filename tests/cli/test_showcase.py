@@ -269,6 +269,15 @@ def test_bad_input_is_told_before_anything_runs(
     assert sorted(project.rglob("*")) == before
 
 
+def test_an_output_that_cannot_be_written_is_named(project: Path, run: Callable[..., tuple[int, str, str]]) -> None:
+    """Not the file beside it that was to take its place; nothing else is left there."""
+    (project / "folder").mkdir()
+    for flag in ("--json-output", "--rerun-output"):
+        status, _, err = run("--no-tui", "--no-tensorboard", flag, "folder")
+        assert (status, err) == (2, f"lewm-evidence: {project}/folder: Is a directory\n")
+    assert [path.name for path in project.iterdir() if path.name.startswith(".folder")] == []
+
+
 def test_a_stage_that_fails_gives_its_last_lines(project: Path, run: Callable[..., tuple[int, str, str]]) -> None:
     """Status 1; the summary is not touched, and JSON says why too."""
     (checkpoint,) = (project / ".worldforge" / "showcase" / "runs" / "fetch").iterdir()
@@ -393,6 +402,7 @@ def test_colour_is_for_terminals(run: Callable[..., tuple[int, str, str]], monke
     assert "\033" not in run(*quiet)[1] + run(*quiet, "--no-color")[1]
 
 
+@pytest.mark.skipif(not (ROOT / ".venv" / "ready").exists(), reason="the script would make .venv first")
 def test_the_script_is_the_same_command_from_any_folder(project: Path) -> None:
     """It runs the project's own installation and passes everything on."""
     command = [ROOT / "scripts" / "robotics-showcase", "--configfile", project / "tiny.yaml"]

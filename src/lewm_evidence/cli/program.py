@@ -48,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        return _could_not(args, f"{error.filename or 'output'}: {error.strerror or error}")
+        # A rename names what was to be replaced second.
+        return _could_not(args, f"{error.filename2 or error.filename or 'output'}: {error.strerror or error}")
     return status
 
 
