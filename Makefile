@@ -55,10 +55,11 @@ test-nixpkgs: .venv-nixpkgs/ready ## Lint, core of the tests and a small evidenc
 	@PYTHONPATH=$(CURDIR)/src $(NIXPKGS)/snakemake --cores 2 evidence --configfile tests/workflow/tiny.yaml \
 		--directory $$(mktemp -d)
 
-bench: $(READY) ## Measure sealing, views, planning and training, against peers (25 minutes; docs/performance.md)
+bench: $(READY) ## Measure sealing, views, start-up, planning and training, against peers (25 minutes; docs/performance.md)
 	@$(BIN)/python bench/seal.py
 	@$(BIN)/python bench/viewers.py
 	@$(BIN)/python bench/scale.py
+	@$(BIN)/python bench/startup.py
 	@scripts/peers || echo "bench: .venv-peers could not be made; torch-world and the reference are skipped" >&2
 	@$(BIN)/python -m bench.planner
 	@$(BIN)/python bench/performance.py

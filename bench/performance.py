@@ -184,6 +184,12 @@ def _others(found: dict[str, Results]) -> list[str]:
         rows = [[name, f"{row['median']:,}"] for name, row in sorted(data["scalars_per_second"].items())]
         text = f"Writing {data['scalars']:,} scalars (median of {data['repeats']}; {data['machine']['cpu']}):"
         parts.append(text + "\n\n" + _table(["", "scalars/s"], rows))
+    if "startup" in found:
+        data = found["startup"]
+        times = data["times_bare_python"]
+        rows = [[f"`{name}`", _seconds(row["cpu"]), f"{times[name]:.1f}"] for name, row in data["seconds"].items()]
+        text = f"Until the command line answers (median of {data['repeats']}; {data['machine']['cpu']}):"
+        parts.append(text + "\n\n" + _table(["", "CPU s", "times bare Python"], rows))
     return parts
 
 

@@ -26,7 +26,7 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_table_of_flags_is_the_parser_s() -> None:
     """Every flag is in the table, with its default where it has one."""
     rows = dict(re.findall(r"^\| `(--[a-z-]+)[^|]*\| ([^|]*?) \|", TEXT, re.MULTILINE))
-    args = vars(program._parser().parse_args(["open-tensorboard", "--logdir", "x"]))
+    args = vars(program.make_parser().parse_args(["open-tensorboard", "--logdir", "x"]))
     assert args.pop("command") is cli_open._open_tensorboard
     assert {name.removeprefix("--").replace("-", "_") for name in rows} == set(args)
     for name, default in args.items():

@@ -4,14 +4,14 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 _OLDEST = (3, 11)
 _NEEDED_DISK = 2 << 30
-_BASE = ("pydantic", "pyyaml")
+_BASE = ("pydantic", "pyyaml", "cryptography", "shtab")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,36 @@ def findings(folder: Path) -> Iterator[Finding]:
     remedy = "" if free >= _NEEDED_DISK else f"free some space: a run takes up to {_NEEDED_DISK >> 30} GiB"
     yield Finding("disk", f"{free / 2**30:.1f} GiB free in {folder.absolute()}", remedy)
     yield Finding("cores", f"{_cores()} usable")
+    textual = _version("textual")
+    missing = "no textual; install lewm-evidence[tui] for the report in the terminal"
+    yield Finding("terminal", f"textual {textual}" if textual else missing)
+    yield _browser()
+    yield Finding("key", _key(folder))
+
+
+def lines(found: Iterable[Finding]) -> Iterator[str]:
+    """Yields the diagnosis for people."""
+    for finding in found:
+        yield f"{finding.name:<10} {finding.found}"
+        if finding.remedy:
+            yield f"{'':<10} -> {finding.remedy}"
+
+
+def _browser() -> Finding:
+    from lewm_evidence.probe.browser import NAMES
+
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    return Finding("browser", found or "no Chromium; evidence will hold no screenshots of TensorBoard and Rerun")
+
+
+def _key(folder: Path) -> str:
+    from lewm_evidence.seal.keys import PROJECT_KEY, VARIABLE
+
+    if os.environ.get(VARIABLE):
+        return f"the one that {VARIABLE} gives"
+    own = folder / PROJECT_KEY
+    told = "is there" if own.exists() else "is made when something is first sealed"
+    return f"the project's own, {PROJECT_KEY}, {told}, unless the configuration names another (seal.key)"
 
 
 def _python() -> Finding:

@@ -23,7 +23,7 @@ import socket
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen
@@ -237,10 +237,14 @@ class RerunSession:
             stream.reset_time()
 
     def flush(self) -> None:
-        """Waits until everything written so far has left this process."""
+        """Waits until everything written so far has left this process; raises `ProbeError` when nobody takes it."""
         with self._lock:
             if self._stream is not None:
-                self._stream.flush()
+                try:
+                    self._stream.flush()
+                except RuntimeError as error:
+                    sentence = f"the recording does not arrive ({error}): is the viewer closed, or is there no display?"
+                    raise ProbeError(sentence) from error
 
     def wait(self) -> None:
         """Waits until the viewer or server that this session started has ended."""
@@ -252,7 +256,10 @@ class RerunSession:
         with self._lock:
             try:
                 if self._stream is not None:
-                    self._stream.flush()
+                    # A viewer that a person has closed takes nothing any more, and need not.
+                    closed = any(process.poll() is not None for process in self._processes)
+                    with suppress(ProbeError) if closed else nullcontext():
+                        self.flush()
                     self._stream.disconnect()
             finally:
                 self._stream = None

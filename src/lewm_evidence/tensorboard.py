@@ -84,7 +84,7 @@ class TensorBoardLogConfig:
     def resolved_log_dir(self) -> Path:
         """The folder of this run's event files."""
         folder = Path(self.log_dir).expanduser()
-        return (folder if folder.is_absolute() else _project() / folder) / (self.run_name or "")
+        return (folder if folder.is_absolute() else project() / folder) / (self.run_name or "")
 
 
 def _whole(value: object, least: int) -> bool:
@@ -95,7 +95,8 @@ def _stays_below(name: str) -> bool:
     return bool(name.strip()) and not Path(name).is_absolute() and ".." not in Path(name).parts
 
 
-def _project() -> Path:
+def project() -> Path:
+    """Returns the nearest folder above with a `pyproject.toml` or `.git`, else the working directory."""
     here = Path.cwd()
     marked = (
         folder for folder in (here, *here.parents) if any((folder / m).exists() for m in ("pyproject.toml", ".git"))

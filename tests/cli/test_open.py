@@ -43,7 +43,7 @@ def listening(port: int) -> bool:
 
 def test_the_document_s_flags_and_defaults() -> None:
     """Each flag with the default of the document's table; the log directory is required."""
-    args = vars(program._parser().parse_args([COMMAND, "--logdir", "x"]))
+    args = vars(program.make_parser().parse_args([COMMAND, "--logdir", "x"]))
     assert args.pop("command") is cli_open._open_tensorboard
     assert args == {
         "logdir": Path("x"),

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,6 +41,28 @@ def test_a_life_in_the_store(bundle: Path, tmp_path: Path, capsys: pytest.Captur
     assert "1 bundles" in capsys.readouterr().out and (tmp_path / "store" / "bundles" / address).is_dir()
     assert main(["store", "prune", "--keep-latest", "0", "--yes"]) == 0
     assert list((tmp_path / "store" / "bundles").iterdir()) == []
+
+
+def test_answers_as_json(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is listed, checked or would be removed is one object; the exit status is the same."""
+
+    def told(status: int, *words: str) -> Any:
+        capsys.readouterr()
+        assert main(["store", *words, "--json"]) == status
+        return json.loads(capsys.readouterr().out)
+
+    assert "is not a store" in told(2, "list")["error"]
+    assert main(["store", "add", str(bundle)]) == 0
+    (listed,) = told(0, "list")["bundles"]
+    assert told(0, "prune", "--keep-latest", "0")["bundles"] == [listed] and listed["pinned"] is False
+    assert main(["store", "push", listed["address"], "there"]) == 0
+    assert told(0, "list", "--at", "there") == {"bundles": [{"address": listed["address"]}]}
+    found = told(0, "verify")
+    assert found["refused"] == [] and found["checked"] > 1
+    blob = max(Path("store/blobs").rglob("*"), key=lambda path: path.stat().st_size if path.is_file() else 0)
+    blob.chmod(0o644)
+    blob.write_bytes(b"altered")
+    assert any(blob.name in fault["what"] for fault in told(1, "verify")["refused"])
 
 
 def test_answers_by_exit_status(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

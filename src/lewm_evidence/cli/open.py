@@ -5,6 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lewm_evidence.cli.commands import Commands, Parser, add_command
+
 if TYPE_CHECKING:
     import subprocess
 
@@ -13,21 +15,19 @@ if TYPE_CHECKING:
 _LOOPBACK = ("localhost", "127.0.0.1")
 
 
-def add_open_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_open_commands(commands: "Commands[Parser]") -> None:
     """Adds the command `open-tensorboard`."""
-    about = "start TensorBoard on a log directory and open it in the browser"
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "open-tensorboard",
-        help=about,
-        description=about,
-        epilog="examples:\n"
-        "  lewm-evidence open-tensorboard --logdir evidence/0123456789abcdef0123/bag   until Ctrl-C\n"
-        "  lewm-evidence open-tensorboard --logdir runs --follow                       watch what is running\n"
-        "  lewm-evidence open-tensorboard --logdir runs --probe --no-browser           does it work?\n\n"
+        _open_tensorboard,
+        "start TensorBoard on a log directory and open it in the browser",
+        "--logdir evidence/0123456789abcdef0123/bag  until Ctrl-C\n"
+        "--logdir runs --follow  watch what is running\n"
+        "--logdir runs --probe --no-browser  does it work?",
         "What TensorBoard prints goes to tensorboard.stdout.log and tensorboard.stderr.log in the folder it tells,\n"
-        "which is never the log directory.\n"
-        "exit status: 0 yes, 1 not ready in time or what answers is not right, 2 could not run",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "which is never the log directory.",
+        "0 yes, 1 not ready in time or what answers is not right, 2 could not run",
     )
     parser.add_argument("--logdir", type=Path, required=True, metavar="DIR", help="what to show")
     parser.add_argument("--port", type=int, default=6006, help="default: 6006; 0 takes a free one")
@@ -46,7 +46,6 @@ def add_open_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     parser.add_argument(
         "--keep-running", action="store_true", help="until it ends or Ctrl-C, also after --probe; the default without"
     )
-    parser.set_defaults(command=_open_tensorboard)
 
 
 def _open_tensorboard(args: argparse.Namespace) -> int:

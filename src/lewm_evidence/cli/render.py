@@ -4,25 +4,23 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from lewm_evidence.cli.commands import Commands, Parser, add_command
 
-def add_render_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+
+def add_render_command(commands: "Commands[Parser]") -> None:
     """Adds the command `render`."""
-    about = "render the summary of a WorldForge showcase for TensorBoard and Rerun"
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "render",
-        help=about,
-        description=about,
-        epilog="examples:\n"
-        "  lewm-evidence render --summary real-run.json --tensorboard logs --rerun real-run.rrd\n"
-        "  lewm-evidence render --summary real-run.json --rerun real-run.rrd\n\n"
-        "Secrets are taken out before anything is written.\n"
-        "exit status: 0 written, 2 could not run (with the reason), 130 stopped by Ctrl-C",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        _render,
+        "render the summary of a showcase, ours or WorldForge's, for TensorBoard and Rerun",
+        "--summary real-run.json --tensorboard logs --rerun real-run.rrd\n--summary real-run.json --rerun real-run.rrd",
+        "Secrets are taken out before anything is written.",
+        "0 written, 2 could not run (with the reason)",
     )
     parser.add_argument("--summary", type=Path, required=True, metavar="FILE", help="JSON that the showcase wrote")
     parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="a log directory without event files")
     parser.add_argument("--rerun", type=Path, metavar="FILE", help="a recording, replaced if it exists")
-    parser.set_defaults(command=_render)
 
 
 def _render(args: argparse.Namespace) -> int:
@@ -54,30 +52,20 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _to_tensorboard(summary: dict[str, Any], folder: Path) -> str:
     from lewm_evidence.errors import InputError, StageError
-    from lewm_evidence.tensorboard import create_tensorboard_inspector
+    from lewm_evidence.showcase.recording import record_in_tensorboard
+    from lewm_evidence.tensorboard import TensorBoardLogConfig
 
     if next(folder.glob("*tfevents*"), None):
         raise InputError(f"{folder} holds event files already, and TensorBoard would mix them; name another folder")
-    with create_tensorboard_inspector(log_dir=folder) as inspector:
-        inspector.log_robotics_showcase_summary(summary)
-        if not inspector.session.events_written:
-            raise StageError("TensorBoard is not installed, nothing was written; install lewm-evidence[tensorboard]")
+    if not record_in_tensorboard(summary, TensorBoardLogConfig(folder))["events_written"]:
+        raise StageError("TensorBoard is not installed, nothing was written; install lewm-evidence[tensorboard]")
     return f"{folder} ({_size(folder.glob('*tfevents*'))}); look at it with `lewm-evidence open-tensorboard`"
 
 
 def _to_rerun(summary: dict[str, Any], path: Path) -> str:
-    from lewm_evidence.canonical import canonical_json, sha256_bytes
-    from lewm_evidence.events import clean
-    from lewm_evidence.rerun import RerunArtifactLogger, RerunEventSink, RerunRecordingConfig, RerunSession
+    from lewm_evidence.showcase.recording import save_recording
 
-    name = sha256_bytes(canonical_json(clean(summary)))[:20]
-    with RerunSession(RerunRecordingConfig(save_path=path, recording_id=name)) as session:
-        artifacts, sink = RerunArtifactLogger(session), RerunEventSink(session)
-        artifacts.log_robotics_showcase_summary(summary)
-        if isinstance(summary.get("plan"), dict):
-            artifacts.log_plan(summary["plan"])
-        for event in summary.get("provider_events") or ():
-            sink(event)
+    save_recording(summary, path)
     return f"{path} ({_size([path])}); look at it with `lewm-evidence open-rerun`"
 
 

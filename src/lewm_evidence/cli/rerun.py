@@ -6,24 +6,23 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lewm_evidence.cli.commands import Commands, Parser, add_command
+
 if TYPE_CHECKING:
     from lewm_evidence.rerun import RerunSession
 
 DEFAULT_PATH = Path(".worldforge/rerun/worldforge-rerun-showcase.rrd")
-_EXIT_CODES = "exit status: 0 done, 2 could not run (with the reason), 130 stopped by Ctrl-C"
 
 
-def add_rerun_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_rerun_commands(commands: "Commands[Parser]") -> None:
     """Adds the commands `demo-rerun` and `open-rerun`."""
-    demo = _command(
+    demo = add_command(
         commands,
         "demo-rerun",
+        _demo,
         "record events, worlds, a plan and a benchmark with Rerun",
-        "demo-rerun\nlewm-evidence demo-rerun --spawn\n"
-        "  lewm-evidence demo-rerun --connect-url rerun+http://127.0.0.1:9876/proxy\n"
-        "  lewm-evidence demo-rerun --serve-grpc-port 9876",
+        "\n--spawn\n--connect-url rerun+http://127.0.0.1:9876/proxy\n--serve-grpc-port 9876",
     )
-    demo.set_defaults(command=_demo)
     place = demo.add_mutually_exclusive_group()
     place.add_argument("--spawn", action="store_true", help="show it in a viewer started here, until that is closed")
     place.add_argument("--connect-url", metavar="URL", help="send it to a running viewer, rerun+http://HOST:PORT/proxy")
@@ -31,28 +30,19 @@ def add_rerun_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     demo.add_argument("--save-path", type=Path, metavar="FILE", help=f"default: {DEFAULT_PATH}, unless shown live")
     demo.add_argument("--iterations", type=int, default=3, metavar="N", help="repeats of the benchmark (default: 3)")
     demo.add_argument("--format", choices=("markdown", "json"), default="markdown", help="of the summary")
-    opened = _command(
+    opened = add_command(
         commands,
         "open-rerun",
+        _open,
         "show a recording in Rerun's viewer",
-        "open-rerun .worldforge/rerun/worldforge-rerun-showcase.rrd\n"
-        "  lewm-evidence open-rerun runs/render_rerun/0123456789abcdef0123 --web",
-        "Ends with the viewer or by Ctrl-C. Listens on 127.0.0.1 only; the web viewer comes from this machine.\n\n",
+        ".worldforge/rerun/worldforge-rerun-showcase.rrd\nruns/render_rerun/0123456789abcdef0123 --web",
+        "Ends with the viewer or by Ctrl-C. Listens on 127.0.0.1 only; the web viewer comes from this machine.",
     )
-    opened.set_defaults(command=_open)
     opened.add_argument("path", type=Path, metavar="PATH", help="a .rrd file, or a folder that holds one")
     opened.add_argument("--web", action="store_true", help="show it in the browser")
     opened.add_argument("--web-port", type=int, default=0, metavar="PORT", help="of the page (default: a free one)")
     opened.add_argument("--port", type=int, default=0, metavar="PORT", help="of the data (default: a free one)")
     opened.add_argument("--no-browser", action="store_true", help="with --web: serve only, open no browser")
-
-
-def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, about: str, example: str, more: str = ""
-) -> argparse.ArgumentParser:
-    epilog = f"examples:\n  lewm-evidence {example}\n\n{more}{_EXIT_CODES}"
-    formatter = argparse.RawDescriptionHelpFormatter
-    return commands.add_parser(name, help=about, description=about, epilog=epilog, formatter_class=formatter)
 
 
 def _demo(args: argparse.Namespace) -> int:

@@ -5,17 +5,27 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lewm_evidence.cli.commands import (
+    Command,
+    Commands,
+    Parser,
+    add_allowed_signers,
+    add_command,
+    add_group,
+    add_json,
+    allowed_signers,
+    answer,
+)
+
 if TYPE_CHECKING:
-    from lewm_evidence.seal.keys import AllowedSigners
     from lewm_evidence.store.local import Store
+    from lewm_evidence.store.retention import Entry
 
 _DAY = 86_400
-_EXIT_CODES = "exit status: 0 yes, 1 no (with the reason), 2 could not run, 130 stopped by Ctrl-C"
 _PLACES = (
     "PLACE is a folder, s3://bucket/prefix (extra s3; AWS_ENDPOINT_URL chooses another server), or hf://owner/name\n"
     "(HF_ENDPOINT another hub, HF_TOKEN who asks). Stopped in the middle, the same command goes on."
@@ -36,95 +46,84 @@ def in_store(path: Path) -> "Store | None":
     return Store(default_store())
 
 
-def add_store_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_store_commands(commands: "Commands[Parser]") -> None:
     """Adds the command `store`."""
-    formatter = argparse.RawDescriptionHelpFormatter
-    about = "keep bundles by address, and copies of them elsewhere"
-    epilog = f"`lewm-evidence store COMMAND --help` shows examples.\n\n{_EXIT_CODES}"
-    parser = commands.add_parser("store", help=about, description=about, epilog=epilog, formatter_class=formatter)
-    actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    add = _action(actions, "add", _add, "take in a bundle once it verifies", "add evidence/*/\nadd 0123456789ab.tar")
+    actions = add_group(commands, "store", "keep bundles by address, and copies of them elsewhere")
+    add = _action(actions, "add", _add, "take in a bundle once it verifies", "evidence/*/\n0123456789ab.tar")
     add.add_argument("paths", type=Path, nargs="+", metavar="BUNDLE", help="folder, or archive with its sidecars")
-    get = _action(actions, "get", _get, "write a bundle out again", "get 5f0c93d1 bundle\nget 5f0c93d1 bundle.tar")
+    get = _action(actions, "get", _get, "write a bundle out again", "5f0c93d1 bundle\n5f0c93d1 bundle.tar")
     get.add_argument("name", metavar="ID", help="address, or its first 8 digits or more")
     get.add_argument("target", type=Path, metavar="PATH", help="new folder, or new file ending in .tar or .tar.zst")
-    listing = _action(actions, "list", _list, "what is there", "list\nlist --at s3://bucket/evidence")
+    listing = _action(actions, "list", _list, "what is there", "\n--at s3://bucket/evidence")
+    add_json(listing)
     listing.add_argument("--at", metavar="PLACE", help="the bundles at this place instead")
-    verify = _action(
-        actions, "verify", _verify, "is everything as it was when it was added?", "verify\nverify 5f0c93d1"
-    )
+    verify = _action(actions, "verify", _verify, "is everything as it was when it was added?", "\n5f0c93d1")
+    add_json(verify)
     verify.add_argument("names", nargs="*", metavar="ID", help="default: every bundle and every content")
     _add_prune(actions)
     for name, function, about in (
         ("pin", _pin, "keep a bundle whatever its age"),
         ("unpin", _unpin, "let a bundle go with the others"),
     ):
-        action = _action(actions, name, function, about, f"{name} 5f0c93d1")
+        action = _action(actions, name, function, about, "5f0c93d1")
         action.add_argument("name", metavar="ID", help="address, or its first 8 digits or more")
     _add_transfer(actions)
 
 
-def _add_prune(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_prune(actions: "Commands[Parser]") -> None:
     prune = _action(
         actions,
         "prune",
         _prune,
         "remove old bundles, and contents that no bundle holds; shows only, until --yes is given",
-        "prune\nprune --keep-days 90 --keep-latest 10\nprune --keep-days 90 --keep-latest 10 --yes",
-        "A bundle goes when it is not pinned and no --keep option keeps it; without one, none goes.\n\n",
+        "\n--keep-days 90 --keep-latest 10\n--keep-days 90 --keep-latest 10 --yes",
+        "A bundle goes when it is not pinned and no --keep option keeps it; without one, none goes.",
     )
+    add_json(prune)
     prune.add_argument("--keep-days", type=float, metavar="DAYS", help="keep what was added in the last DAYS days")
     prune.add_argument("--keep-latest", type=int, metavar="N", help="keep the N bundles added last")
     prune.add_argument("--yes", action="store_true", help="remove what is shown")
 
 
-def _add_transfer(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_transfer(actions: "Commands[Parser]") -> None:
     push = _action(
         actions,
         "push",
         _push,
         "send a bundle to a place elsewhere, and check that it arrived",
-        "push 5f0c93d1 /mnt/backup\npush 5f0c93d1 s3://bucket/evidence\npush 5f0c93d1 hf://datasets/owner/evidence",
-        f"{_PLACES}\n\n",
+        "5f0c93d1 /mnt/backup\n5f0c93d1 s3://bucket/evidence\n5f0c93d1 hf://datasets/owner/evidence",
+        _PLACES,
     )
     pull = _action(
         actions,
         "pull",
         _pull,
         "fetch a bundle from a place elsewhere; it is kept once it verifies",
-        "pull 5f0c93d1 /mnt/backup\npull 5f0c93d1 s3://bucket/evidence --allowed-signers signers",
-        f"{_PLACES}\n\n",
+        "5f0c93d1 /mnt/backup\n5f0c93d1 s3://bucket/evidence --allowed-signers signers",
+        _PLACES,
     )
     for action in (push, pull):
         action.add_argument("name", metavar="ID", help="address, or its first 8 digits or more")
         action.add_argument("place", metavar="PLACE", help="folder, s3://… or hf://…")
-    pull.add_argument("--allowed-signers", type=Path, metavar="FILE", help="refuse what none of these keys signed")
+    add_allowed_signers(pull)
 
 
 def _action(
-    actions: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    actions: "Commands[Parser]",
     name: str,
-    function: Callable[[argparse.Namespace], int],
+    function: Command,
     about: str,
     examples: str,
     more: str = "",
-) -> argparse.ArgumentParser:
-    lines = "".join(f"  lewm-evidence store {example}\n" for example in examples.split("\n"))
-    parser = actions.add_parser(
-        name,
-        help=about,
-        description=about,
-        epilog=f"examples:\n{lines}\n{more}{_EXIT_CODES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+) -> Parser:
+    parser = add_command(actions, name, partial(_answered, function), about, examples, more)
     parser.add_argument(
         "--store", type=Path, default=default_store(), metavar="DIR", help="default: LEWM_EVIDENCE_STORE, or store"
     )
-    parser.set_defaults(command=partial(_answered, function))
     return parser
 
 
-def _answered(function: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
+def _answered(function: Command, args: argparse.Namespace) -> int:
     from lewm_evidence.errors import RefusedError
 
     try:
@@ -164,37 +163,44 @@ def _list(args: argparse.Namespace) -> int:
         from lewm_evidence.store.remote import open_remote
         from lewm_evidence.store.transfer import addresses
 
-        print("\n".join(addresses(open_remote(args.at))))
+        there = sorted(addresses(open_remote(args.at)))
+        answer(args, {"bundles": [{"address": address} for address in there]}, there)
         return 0
-    for entry in _open(args).entries():
-        day = time.strftime("%Y-%m-%d", time.gmtime(entry.added))
-        print(f"{entry.address}  {day}  {entry.files:>5} files {entry.size:>13,} B{'  pinned' if entry.pinned else ''}")
+    from dataclasses import asdict
+
+    entries = _open(args).entries()
+    answer(args, {"bundles": [asdict(entry) for entry in entries]}, map(_row, entries))
     return 0
 
 
+def _row(entry: "Entry") -> str:
+    day = time.strftime("%Y-%m-%d", time.gmtime(entry.added))
+    return f"{entry.address}  {day}  {entry.files:>5} files {entry.size:>13,} B{'  pinned' if entry.pinned else ''}"
+
+
 def _verify(args: argparse.Namespace) -> int:
-    checked = faults = 0
-    for finding in _open(args).verify(args.names):
-        checked += 1
-        if finding.fault:
-            faults += 1
-            print(f"refused  {finding.what}: {finding.fault}")
-    print(f"{checked - faults} of {checked} bundles and contents are as they were when they were added")
+    found = list(_open(args).verify(args.names))
+    faults = [{"what": finding.what, "reason": finding.fault} for finding in found if finding.fault]
+    lines = [f"refused  {fault['what']}: {fault['reason']}" for fault in faults]
+    fine = f"{len(found) - len(faults)} of {len(found)} bundles and contents are as they were when they were added"
+    answer(args, {"checked": len(found), "refused": faults}, [*lines, fine])
     return 1 if faults else 0
 
 
 def _prune(args: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
     from lewm_evidence.store.retention import Retention
 
     now = time.time()
     plan = _open(args).prune(Retention(args.keep_days, args.keep_latest), now, args.yes)
     word = "removed" if args.yes else "to go"
-    for entry in plan.bundles:
-        print(f"{word:<8} {entry.address}  {(now - entry.added) / _DAY:.1f} days old")
-    print(
+    lines = [f"{word:<8} {entry.address}  {(now - entry.added) / _DAY:.1f} days old" for entry in plan.bundles]
+    lines.append(
         f"{word:<8} {len(plan.bundles)} bundles, {plan.blobs} contents with {plan.size:,} B"
         f" and {plan.unfinished} unfinished pieces of work{'' if args.yes else '; --yes removes them'}"
     )
+    answer(args, {"removed": args.yes, **asdict(plan)}, lines)
     return 0
 
 
@@ -220,18 +226,10 @@ def _pull(args: argparse.Namespace) -> int:
     from lewm_evidence.store.remote import open_remote
     from lewm_evidence.store.transfer import pull
 
-    remote, allowed = open_remote(args.place), _allowed(args.allowed_signers)
+    remote, allowed = open_remote(args.place), allowed_signers(args)
     added = pull(_open(args, create=True), args.name, remote, allowed, _progress)
     print(f"{'added' if added.new else 'present':<8} {added.address}  {args.place}")
     return 0
-
-
-def _allowed(path: Path | None) -> "AllowedSigners | None":
-    if path is None:
-        return None
-    from lewm_evidence.seal.keys import read_allowed_signers
-
-    return read_allowed_signers(path)
 
 
 def _progress(line: str) -> None:

@@ -3,23 +3,21 @@
 import argparse
 from pathlib import Path
 
+from lewm_evidence.cli.commands import Commands, Parser, add_command
 
-def add_watch_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+
+def add_watch_command(commands: "Commands[Parser]") -> None:
     """Adds the command `watch`."""
-    about = "watch runs in the terminal while they are made"
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "watch",
-        help=about,
-        description=about,
-        epilog="examples:\n"
-        "  lewm-evidence watch                   what is made here\n"
-        "  lewm-evidence watch /shared/runs      what a cluster makes\n\n"
-        "? shows the keys, q quits; the runs go on. Needs lewm-evidence[tui].\n"
-        "exit status: 0 quit, 2 could not run (with the reason)",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        _watch,
+        "watch runs in the terminal while they are made",
+        "  what is made here\n/shared/runs  what a cluster makes",
+        "? shows the keys, q quits; the runs go on. Needs lewm-evidence[tui].",
+        "0 quit, 2 could not run (with the reason)",
     )
     parser.add_argument("runs", type=Path, nargs="?", default=Path("runs"), metavar="RUNS", help="default: runs")
-    parser.set_defaults(command=_watch)
 
 
 def _watch(args: argparse.Namespace) -> int:

@@ -21,7 +21,7 @@ from lewm_evidence.errors import ProbeError
 from lewm_evidence.probe.process import child
 from lewm_evidence.probe.screenshot import LIMIT, NotHereError, Shot
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
+NAMES = ("chromium", "chromium-browser", "google-chrome")
 _QUIET = (
     *("--headless=new", "--disable-gpu", "--disable-3d-apis", "--hide-scrollbars", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions"),
@@ -51,7 +51,7 @@ def shoot(url: str, log: Path, size: tuple[int, int] = (1920, 1560), ready: str 
         NotHereError: when there is no Chromium.
         ProbeError: when it does not start, or the page is not ready in time.
     """
-    program = next((found for name in _NAMES if (found := shutil.which(name))), None)
+    program = next((found for name in NAMES if (found := shutil.which(name))), None)
     if program is None:
         raise NotHereError("there is no Chromium on this machine (looked for chromium on PATH)")
     with _browser(program, log) as browser:

@@ -20,7 +20,7 @@ PROVIDER = "lewm-evidence"
 
 
 def showcase_summary(runs: Mapping[str, FinishedRun]) -> dict[str, Any]:
-    """Returns the summary as JSON holds it.
+    """Returns the summary of a showcase that the pipeline made, with the views it rendered.
 
     Args:
         runs: by role: `showcase`, `checkpoint`, and the probes of both viewers.
@@ -28,8 +28,23 @@ def showcase_summary(runs: Mapping[str, FinishedRun]) -> dict[str, Any]:
     Raises:
         StageError: when the showcase lacks a record that the summary needs.
     """
-    showcase, checkpoint = runs["showcase"], runs["checkpoint"]
-    geometry, first = _arrays(showcase, "showcase/geometry"), _arrays(showcase, "showcase/decision")
+    blocks = {"rerun": _rerun(runs["probe_rerun"]), "tensorboard": _tensorboard(runs["probe_tensorboard"])}
+    return summarise_showcase(runs["showcase"], runs["checkpoint"], "runs") | blocks
+
+
+def summarise_showcase(showcase: FinishedRun, checkpoint: FinishedRun, folder: str) -> dict[str, Any]:
+    """Returns the summary as JSON holds it, without what views there are of it.
+
+    Args:
+        showcase: the finished episode.
+        checkpoint: the run that made or fetched its checkpoint.
+        folder: what to call the folder of all runs.
+
+    Raises:
+        StageError: when the showcase lacks a record that the summary needs.
+    """
+    geometry, decisions = _arrays(showcase, "showcase/geometry")[0], _arrays(showcase, "showcase/decision")
+    first = decisions[0]
     outcome = showcase.events("showcase/outcome")[-1].fields
     scores = first["candidate_costs"].tolist()
     solve = [1000 * timing.value for timing in showcase.timings() if timing.tag == "decision/solve"]
@@ -38,30 +53,60 @@ def showcase_summary(runs: Mapping[str, FinishedRun]) -> dict[str, Any]:
     return {
         "mode": "lewm_cem_in_simulator",
         "task": task,
-        "checkpoint": f"runs/{checkpoint.name}/checkpoint",
+        "checkpoint": f"{folder}/{checkpoint.name}/checkpoint",
         "checkpoint_display": str(checkpoint.spec.config.get("name") or checkpoint.name),
-        "state_dir": f"runs/{showcase.name}",
+        "state_dir": f"{folder}/{showcase.name}",
         "inputs": {**showcase.spec.config, "score_action_candidates_shape": list(first["candidate_actions"].shape)},
-        "plan": {"provider": PROVIDER, "planner": "cem", "action_count": first["candidate_actions"].shape[1]},
+        "plan": _plan(first, geometry, min(scores)),
         "score_result": {
             **{"scores": scores, "best_index": int(first["winner"]), "best_score": min(scores)},
             "lower_is_better": True,
         },
         "score_stats": _statistics(scores),
         "execution": {**outcome, "final_block_position": _final(showcase, geometry)},
+        "worlds": [
+            _world("start", 0, first["states"][0], geometry),
+            _world("end", int(outcome["env_steps"] or 0), decisions[-1]["states"][-1], geometry),
+        ],
         "provider_events": [event.to_dict() for event in _events(showcase, solve)],
         "visualization": _targets(first, geometry),
         "metrics": {"plan_latency_ms": statistics.median(solve), "total_latency_ms": wall[-1]},
-        "rerun": _rerun(runs["probe_rerun"]),
-        "tensorboard": _tensorboard(runs["probe_tensorboard"]),
     }
 
 
-def _arrays(run: FinishedRun, tag: str) -> dict[str, NDArray[Any]]:
+def _arrays(run: FinishedRun, tag: str) -> list[dict[str, NDArray[Any]]]:
     found = [r.path for r in run.records("arrays") if isinstance(r, Arrays) and r.tag == tag]
     if not found:
         raise StageError(f"{run.path} holds no arrays {tag!r}; is it a finished showcase?")
-    return run.arrays(found[0])
+    return [run.arrays(path) for path in found]
+
+
+def _plan(decision: Mapping[str, NDArray[Any]], geometry: Mapping[str, NDArray[Any]], cost: float) -> dict[str, Any]:
+    """Returns the chosen actions by where each takes the agent."""
+    path = decision["candidate_paths"][int(decision["winner"])][1:]
+    actions = [{"type": "move_to", "parameters": {"target": _place(point, geometry)}} for point in path]
+    return {"provider": PROVIDER, "planner": "cem", "action_count": len(path), "cost": cost, "actions": actions}
+
+
+def _world(label: str, step: int, state: NDArray[Any], geometry: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """Returns a snapshot of the tabletop: the agent, and block and goal as boxes around their outlines."""
+    objects = {"agent": _object(state[None, :2], geometry)}
+    if "block_outline" in geometry:
+        for name, pose in (("block", state), ("goal", geometry["goal_state"])):
+            c, s = np.cos(pose[4]), np.sin(pose[4])
+            outline = geometry["block_outline"] @ np.array([[c, s], [-s, c]]) + pose[2:4]
+            objects[name] = _object(outline, geometry, pose[2:4])
+    else:
+        objects["goal"] = _object(geometry["goal_state"][None, :2], geometry)
+    scene = {"objects": {name: {"id": name, "name": name, **held} for name, held in objects.items()}}
+    return {"id": "tabletop", "provider": PROVIDER, "label": label, "step": step, "scene": scene}
+
+
+def _object(
+    outline: NDArray[Any], geometry: Mapping[str, NDArray[Any]], place: NDArray[Any] | None = None
+) -> dict[str, Any]:
+    box = {"min": _place(outline.min(axis=0), geometry), "max": _place(outline.max(axis=0), geometry)}
+    return {"pose": {"position": _place(outline[0] if place is None else place, geometry)}, "bbox": box}
 
 
 def _statistics(scores: list[float]) -> dict[str, float]:

@@ -13,19 +13,17 @@ A stage whose input was not made again takes the sealed input from the bundle.
 """
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from lewm_evidence.canonical import canonical_json
 from lewm_evidence.errors import BundleError, StageError
 from lewm_evidence.keys import PACKAGE, device_class, import_closure, resolved_versions
 from lewm_evidence.records.finished import FinishedRun
 from lewm_evidence.records.run import run_key
 from lewm_evidence.records.schema import Spec
+from lewm_evidence.records.start import start_stage
 from lewm_evidence.reproduce.compare import Comparison, compare_runs
 from lewm_evidence.reproduce.environment import Change, changes, described, needed, other_code
 from lewm_evidence.reproduce.opened import Opened, opened
@@ -40,7 +38,6 @@ _SKIPPED = {
     "probe_tensorboard": "it asks a viewer on this machine",
     "probe_rerun": "it asks a viewer on this machine",
 }
-_LAST_LINES = 5
 
 
 @dataclass(frozen=True)
@@ -261,27 +258,9 @@ class _Work:
         """Runs a stage as the pipeline does; returns None, or the last lines it said when it failed."""
         self.tell(f"running   {name}")
         log = self.into / "logs" / f"{name}.log"
-        log.parent.mkdir(exist_ok=True)
-        words = [sys.executable, "-m", f"{PACKAGE}.stages.{spec.stage}", "--runs", "runs"]
-        words += ["--threads", str(self.threads), "--spec", canonical_json(spec.model_dump()).decode().strip()]
-        with (
-            log.open("w", encoding="utf-8") as file,
-            subprocess.Popen(
-                words, cwd=self.into, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-            ) as job,
-        ):
-            try:
-                for line in job.stdout or ():
-                    file.write(line)
-                    self.tell(f"          {line.rstrip()}")
-                status = job.wait()
-            except BaseException:
-                job.terminate()
-                raise
-        if status == 0:
-            return None
-        last = log.read_text(encoding="utf-8").strip().splitlines()[-_LAST_LINES:]
-        return f"exit status {status}: " + " / ".join(last or ["it said nothing"])
+        return start_stage(
+            spec, self.into / "runs", log, lambda line: self.tell(f"          {line}"), self.threads, self.into
+        )
 
 
 def topological(runs: Mapping[str, FinishedRun]) -> list[str]:
