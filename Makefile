@@ -78,8 +78,8 @@ validator: ## Make .venv-validate with rocrate-validator, which slow tests use w
 	@$(PYTHON) -m venv .venv-validate
 	@.venv-validate/bin/pip --disable-pip-version-check install --quiet --require-hashes -r requirements/tools/validate.txt
 
-# Also a link that leads nowhere, a picture or a name that is not there is an error. Needs no network.
-SPHINX := $(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -d docs/_build/doctrees
+# A link that leads nowhere, a picture or name that is not there is an error, also one that an earlier build saw.
+SPHINX := $(BIN)/sphinx-build --fresh-env --quiet --fail-on-warning --keep-going -d docs/_build/doctrees
 
 docs: $(READY) ## Build the documentation, and say where it is
 	@$(SPHINX) docs docs/_build/html
