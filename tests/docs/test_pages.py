@@ -103,7 +103,9 @@ def understood(words: list[str]) -> None:
         case "lewm-evidence":
             _parser().parse_args(words[1:])
         case "snakemake":
-            assert {*get_argument_parser().parse_args(words[1:]).targets} <= rules()
+            asked = get_argument_parser().parse_args(words[1:])
+            # `--configfile FILE TARGET` would take the target for a second file.
+            assert {*asked.targets} <= rules() and not {*map(str, asked.configfile)} & rules()
         case "make":
             subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         case "pip":
