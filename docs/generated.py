@@ -79,7 +79,7 @@ def _table(model: type[BaseModel], titles: dict[type[BaseModel], str]) -> str:
     rows.append(("---",) * len(rows[0]))
     for name, field in model.model_fields.items():
         row = (f"`{name}`", _words(properties[name], names))
-        rows.append((*row, _default(field, titles), _linked(field.description or "")) if described else row)
+        rows.append((*row, _default(field), _linked(field.description or "")) if described else row)
     return "\n".join(f"| {' | '.join(_cell(text) for text in row)} |" for row in rows)
 
 
@@ -87,7 +87,7 @@ def _words(schema: dict[str, Any], names: dict[str, str]) -> str:
     """Returns what a JSON schema admits, in words."""
     if "$ref" in schema:
         title = names.get(schema["$ref"].rpartition("/")[2])
-        return _section(title) if title else "any JSON"
+        return f"[{title}](#{title.lower().replace('.', '')})" if title else "any JSON"
     if "const" in schema or "enum" in schema:
         return ", ".join(f"`{json.dumps(value).strip(chr(34))}`" for value in schema.get("enum", [schema.get("const")]))
     for choices in ("anyOf", "oneOf"):
@@ -111,21 +111,16 @@ def _words(schema: dict[str, Any], names: dict[str, str]) -> str:
             return str(kind)
 
 
-def _section(title: str) -> str:
-    return f"[{title}](#{re.sub(r'[^a-z0-9_]', '', title.lower())})"
-
-
-def _default(field: FieldInfo, titles: dict[type[BaseModel], str]) -> str:
+def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
     if isinstance(value, list) and value and isinstance(value[0], BaseModel):
         return f"{len(value)} entries of [config.yaml](../config.yaml)"
     if isinstance(value, BaseModel):
-        own = value.model_dump(mode="json", exclude_defaults=True)
-        if not own:
-            return _section(titles[type(value)])
-        value = own
+        value = value.model_dump(mode="json", exclude_defaults=True) or {"source": getattr(value, "source", None)}
+        if value == {"source": None}:
+            return "–"
     return f"`{json.dumps(to_jsonable_python(value, exclude_none=True), ensure_ascii=False)}`"
 
 
