@@ -47,6 +47,13 @@ def test_every_file_that_is_named_exists(path: Path) -> None:
     assert {name for name in MENTION.findall(text) if not (ROOT / name).exists()} <= EXAMPLES
 
 
+def test_every_room_is_in_the_table_of_rooms() -> None:
+    """Of docs/architecture.md."""
+    rooms = [path.parent.name for path in (ROOT / "src/lewm_evidence").glob("*/__init__.py")]
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    assert [room for room in rooms if f"`{room}/`" not in text] == []
+
+
 def test_the_readme_is_short() -> None:
     """Under 150 lines."""
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 150
