@@ -159,7 +159,7 @@ def _shown(row: dict[str, str]) -> str:
     if "reason" in row:
         return f"*{_plain(row['reason'])}*"
     path, _, test = row["test"].partition("::")
-    return f"[{_plain(test.removeprefix('test_').replace('_', ' '))}](../{path})"
+    return f"[{_plain(test.removeprefix('test_').replace('_s_', "'s ").replace('_', ' '))}](../{path})"
 
 
 def _plain(text: str) -> str:
