@@ -159,7 +159,8 @@ def _shown(row: dict[str, str]) -> str:
     if "reason" in row:
         return f"*{_plain(row['reason'])}*"
     path, _, test = row["test"].partition("::")
-    return f"[{_plain(test.removeprefix('test_').replace('_s_', "'s ").replace('_', ' '))}](../{path})"
+    words = test.removeprefix("test_").replace("_s_", "'s ").replace("_", " ")
+    return f"[{_plain(words)}](../{path})"
 
 
 def _plain(text: str) -> str:
