@@ -66,7 +66,7 @@ def programs(line: str) -> Iterator[list[str]]:
     for word in (*lexer, ";"):
         if word in (";", "&&", "||", "|"):
             if words:
-                yield words
+                yield words[: words.index(">")] if ">" in words else words
             words = []
         elif words or not re.match(r"[A-Z_]+=", word):
             words.append(word)

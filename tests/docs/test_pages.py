@@ -106,6 +106,8 @@ def rules() -> set[str]:
 
 def understood(words: list[str]) -> None:
     """Parses a command as its program does; exits or raises where that would refuse it."""
+    if {"--help", "--version"} & {*words}:
+        return
     match Path(words[0]).name:
         case "lewm-evidence":
             _parser().parse_args(words[1:])
