@@ -75,7 +75,7 @@ def _table(model: type[BaseModel], titles: dict[type[BaseModel], str]) -> str:
     names = {inner.__name__: title for inner, title in titles.items()}
     properties = model.model_json_schema()["properties"]
     described = any(field.description for field in model.model_fields.values())
-    rows = [("key", "type", "default", "meaning")] if described else [("field", "type")]
+    rows: list[tuple[str, ...]] = [("key", "type", "default", "meaning")] if described else [("field", "type")]
     rows.append(("---",) * len(rows[0]))
     for name, field in model.model_fields.items():
         row = (f"`{name}`", _words(properties[name], names))
