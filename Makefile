@@ -10,7 +10,7 @@ CORES ?= 4
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup evidence tables test test-slow test-components test-nixpkgs test-workers slurm-up slurm-down validator bench bench-gpu check format generated embedded lock clean
+.PHONY: help setup evidence tables test test-slow test-components test-nixpkgs test-workers slurm-up slurm-down validator bench bench-gpu docs links check format generated embedded lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -79,19 +79,31 @@ validator: ## Make .venv-validate with rocrate-validator, which slow tests use w
 	@$(PYTHON) -m venv .venv-validate
 	@.venv-validate/bin/pip --disable-pip-version-check install --quiet --require-hashes -r requirements/tools/validate.txt
 
-check: $(READY) ## Check format, lint and types
-	@$(BIN)/ruff format --check src tests bench
-	@$(BIN)/ruff check src tests bench
+# A link that leads nowhere, a picture or name that is not there is an error, also one that an earlier build saw.
+SPHINX := $(BIN)/sphinx-build --fresh-env --quiet --fail-on-warning --keep-going -d docs/_build/doctrees
+
+docs: $(READY) ## Build the documentation, and say where it is
+	@$(SPHINX) docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+links: $(READY) ## Ask for every page that the documentation links to on the internet
+	@$(SPHINX) -b linkcheck docs docs/_build/links
+
+check: $(READY) ## Check format, lint, types and the documentation
+	@$(BIN)/ruff format --check src tests bench docs
+	@$(BIN)/ruff check src tests bench docs
 	@$(BIN)/snakefmt --check Snakefile workflow/rules
 	@$(BIN)/mypy
+	@$(MAKE) docs
 
 format: $(READY) ## Format the sources
-	@$(BIN)/ruff check --fix --select I src tests bench
-	@$(BIN)/ruff format src tests bench
+	@$(BIN)/ruff check --fix --select I src tests bench docs
+	@$(BIN)/ruff format src tests bench docs
 	@$(BIN)/snakefmt Snakefile workflow/rules
 
-generated: $(READY) ## Write config.yaml and the JSON schemas from the models, docs/performance.md from bench/results/
+generated: $(READY) ## Write config.yaml, the JSON schemas and parts of docs/ from the code, and from bench/results/
 	@$(BIN)/python -m lewm_evidence.generate
+	@$(BIN)/python docs/generated.py
 	@$(BIN)/python bench/performance.py
 
 embedded: $(READY) ## Train the shipped checkpoints again and put them in place (docs/training.md)

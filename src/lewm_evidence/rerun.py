@@ -1,15 +1,7 @@
 """Events, worlds, plans, benchmark reports and showcase summaries as a Rerun recording, saved or live.
 
 What is logged is taken by its shape, so WorldForge's objects and our own give the same entities; WorldForge itself
-is not needed. Each row lies on the one timeline named here and on no other:
-
-| entity below the prefix | what | timeline |
-|---|---|---|
-| events/PROVIDER/OPERATION/PHASE/log, payload, duration_ms, ... | an event | worldforge_event |
-| worlds/ID/state, objects, object_boxes, ... | a snapshot of a world | worldforge_step |
-| plans/PROVIDER/PLANNER/N/payload, action_targets, ... | a plan | worldforge_plan |
-| benchmarks/PROVIDER/OPERATION/result, METRIC | a result | worldforge_benchmark_result |
-| robotics_showcase/tabletop/*, scores/*, runtime/* | a showcase | worldforge_robotics_showcase, worldforge_candidate |
+is not needed. docs/rerun.md shows the entities and the one timeline of each.
 
 Rerun is imported when something is first logged. Everything is sanitised by `events.clean` before it is written.
 """

@@ -1,13 +1,13 @@
-"""The review with standard tools in docs/evidence.md: it passes on a good bundle and on no altered one."""
+"""The review with standard tools in docs/review.md: it passes on a good bundle and on no altered one."""
 
-import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "evidence.md"
+from pages import blocks
+
 TOOLS = ("bash", "sha256sum", "find", "tar", "ssh-keygen", "openssl", "base64", "sed")
 
 pytestmark = pytest.mark.skipif(
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(
 
 def review(bundle: Path, tmp_path: Path) -> "subprocess.CompletedProcess[str]":
     """Runs the document's lines in the folder of a bundle."""
-    (script,) = re.findall(r"```sh\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    (script,) = [block.text for block in blocks("sh") if block.page == "review.md" and "DSSEv1" in block.text]
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
     words = ["bash", "-c", script]
     return subprocess.run(words, cwd=bundle, env=environment, capture_output=True, text=True, check=False)

@@ -1,9 +1,9 @@
-"""Checks that a simulator keeps the promises of the `World` protocol; for the worlds here and for your own.
+"""Checks that a simulator keeps the promises of the `World` protocol; for the worlds here and for your own::
 
     from lewm_evidence.worlds import conformance
     conformance.check(MyWorld)
 
-or, one test for each promise:
+or, one test for each promise::
 
     @pytest.mark.parametrize("promise", conformance.PROMISES, ids=lambda promise: promise.__name__)
     def test_my_world(promise):
