@@ -99,5 +99,5 @@ embedded: $(READY) ## Train the shipped checkpoints again and put them in place 
 lock: ## Resolve the hash-locked requirements anew (needs uv; see docs/dependencies.md)
 	@scripts/lock
 
-clean: ## Remove runs, bundles and Snakemake's state; keeps .venv
-	@rm -rf runs evidence .snakemake
+clean: ## Remove runs, bundles, results and Snakemake's state; keeps .venv
+	@rm -rf runs evidence results .snakemake

@@ -11,14 +11,26 @@ if not workflow.configfiles:
     configfile: "config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
+include: "workflow/rules/results.smk"
 
 
 rule evidence:
-    """Everything: the sealed and verified bundle (the default target)."""
+    """Everything: the sealed and verified bundle, and what people look at in `results/` (the default target)."""
     input:
         PLAN["verify"].manifest,
         BUNDLE,
+    output:
+        *EVIDENCE,
+    params:
+        commands="\n".join(EVIDENCE.values()),
+    message:
+        "Put what people look at into results/"
+    shell:
+        "{params.commands}"
 
 
 include: "workflow/rules/workers.smk"

@@ -15,6 +15,8 @@ try:
 except EvidenceError as error:
     raise WorkflowError(str(error))
 
+SWEPT = of_sweep(SWEEP.aggregate) if SWEEP is not None else {}
+
 
 def gpus_of_stage(stage):
     """How many GPUs a stage of any member asks the scheduler for."""
@@ -33,6 +35,22 @@ def swept_inputs(stage):
 def swept_command(stage):
     """The command line that makes a member's run."""
     return lambda wildcards: command_of(SWEEP.runs[f"{stage}/{wildcards.key}"])
+
+
+def swept_doing(stage):
+    """What a member's run is, and whose it is; several members may share it."""
+
+    def sentence(wildcards):
+        name = f"{stage}/{wildcards.key}"
+        of = [
+            member
+            for member, runs in SWEEP.members.items()
+            if any(run.name == name for run in runs.values())
+        ]
+        others = f" and {len(of) - 1} more" if len(of) > 1 else ""
+        return f"{doing(SWEEP.runs[name])} ({of[0]}{others})"
+
+    return sentence
 
 
 def swept_products(wildcards):
@@ -54,6 +72,14 @@ rule sweep:
     """Everything: the page, and a sealed bundle of each member."""
     input:
         swept_products,
+    output:
+        *SWEPT,
+    params:
+        commands="\n".join(SWEPT.values()),
+    message:
+        "Put the page into results/"
+    shell:
+        "{params.commands}"
 
 
 if SWEEP is not None and WORKERS:
@@ -84,14 +110,18 @@ for STAGE in MEMBER_STAGES if SWEEP is not None else ():
             gpu=gpus_of_stage(STAGE),
         params:
             command=swept_command(STAGE),
+            doing=swept_doing(STAGE),
+        message:
+            "{params.doing}"
         shell:
-            "{params.command} 2>&1 | tee -i {log:q}"
+            "{params.command} >{log:q} 2>&1"
 
 
 if SWEEP is not None:
 
     # They move data, or read a little of each run.
     localrules:
+        sweep,
         sweep_fetch,
         sweep_seal,
         aggregate,
@@ -109,6 +139,6 @@ if SWEEP is not None:
         params:
             command=lambda wildcards: command_of(SWEEP.aggregate),
         message:
-            f"aggregate: {len(SWEEP.members)} members"
+            f"Gather {len(SWEEP.members)} members on one page"
         shell:
-            "{params.command} 2>&1 | tee -i {log:q}"
+            "{params.command} >{log:q} 2>&1"

@@ -20,6 +20,8 @@ SHOWN = [
 
 if WORKERS:
 
+    FOREIGN = of_workers()
+
     localrules:
         workers,
 
@@ -27,10 +29,15 @@ if WORKERS:
         """All configured foreign trainers, sealed and verified."""
         input:
             WORKERS["verify"].manifest,
+        output:
+            *FOREIGN,
         params:
             links=shlex.join(links(CONFIG, WORKERS)),
+            commands="\n".join(FOREIGN.values()),
+        message:
+            "Put what people look at into results/"
         shell:
-            "{sys.executable} -m lewm_evidence.workers.links {params.links}"
+            "{sys.executable} -m lewm_evidence.workers.links {params.links}\n{params.commands}"
 
     rule workers_shown:
         """Views of all trainers together, what the viewers say of them, and the bundle."""
@@ -45,10 +52,11 @@ if WORKERS:
             key="|".join(run.key for run in SHOWN),
         params:
             command=lambda w: command_of(worker_run(w.key)),
+            doing=lambda w: doing(worker_run(w.key)),
         message:
-            "workers, {wildcards.stage}: {wildcards.key}"
+            "{params.doing}"
         shell:
-            "{params.command} 2>&1 | tee -i {log:q}"
+            "{params.command} >{log:q} 2>&1"
 
 
 if "fetch_policy" in WORKERS:
@@ -65,9 +73,9 @@ if "fetch_policy" in WORKERS:
         params:
             command=command_of(WORKERS["fetch_policy"]),
         message:
-            "fetch_policy"
+            doing(WORKERS["fetch_policy"])
         shell:
-            "{params.command} 2>&1 | tee -i {log:q}"
+            "{params.command} >{log:q} 2>&1"
 
 
 if TRACKED:
@@ -93,7 +101,7 @@ if ENVIRONMENT_OF:
             worker=lambda w: w.environment.rsplit("-", 1)[0],
             build=torch_build(),
         message:
-            "worker_env: {wildcards.environment}"
+            "Install {wildcards.environment} from its locked requirements; takes minutes, once"
         shell:
             "{sys.executable} -m lewm_evidence.workers.environment {params.worker} --build {params.build} --locks {LOCKS:q}"
 
@@ -114,7 +122,8 @@ if ENVIRONMENT_OF:
         threads: CONFIG.threads
         params:
             command=lambda w: command_of(worker_run(w.key)),
+            doing=lambda w: doing(worker_run(w.key)),
         message:
-            "{wildcards.stage}: {wildcards.key}"
+            "{params.doing}"
         shell:
-            "{params.command} 2>&1 | tee -i {log:q}"
+            "{params.command} >{log:q} 2>&1"
