@@ -25,12 +25,10 @@ rule evidence:
         BUNDLE,
     output:
         *EVIDENCE,
-    params:
-        commands="\n".join(EVIDENCE.values()),
     message:
         "Put what people look at into results/"
     shell:
-        "{params.commands}"
+        "\n".join(EVIDENCE.values())
 
 
 include: "workflow/rules/workers.smk"

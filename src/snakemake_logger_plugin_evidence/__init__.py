@@ -26,9 +26,20 @@ _NOISE = re.compile(
     r"|Exiting because a job execution failed|--keep-incomplete mode|Elapsed time:|Group jobs: inactive|Cannot restore"
     r"|(RuleException:\n)?CalledProcessError in|WorkflowError:\nAt least one job did not complete"
 )
-_SILENT = {LogEvent.WORKFLOW_STARTED, LogEvent.JOB_STARTED, LogEvent.PROGRESS, LogEvent.GROUP_INFO, LogEvent.GROUP_ERROR}
+_SILENT = {
+    LogEvent.WORKFLOW_STARTED,
+    LogEvent.JOB_STARTED,
+    LogEvent.PROGRESS,
+    LogEvent.GROUP_INFO,
+    LogEvent.GROUP_ERROR,
+}
 _STATUS = re.compile(r"exit status (\d+)\.|died with <Signals\.\w+: (\d+)>")
-_WHERE = re.compile(r"^WorkflowError in file .*:\n")
+# A refusal of this project's own, and where in the rules Snakemake met it.
+_REFUSAL = re.compile(
+    r"(?:InputFunctionException in .*\nError:\n\s+)?WorkflowError(?: in .*)?:\n(?P<sentence>.*?)\n?"
+    r"(?:Wildcards:|Traceback:|  File ).*",
+    re.DOTALL,
+)
 _TICK = 0.2  # seconds between two looks at the logs
 
 
@@ -43,7 +54,6 @@ class LogHandler(LogHandlerBase):
 
     def __post_init__(self) -> None:
         settings = self.common_settings
-        self._plain = settings.dryrun or settings.verbose
         self._screen = Screen(sys.stdout if settings.stdout else sys.stderr, colour=not settings.nocolor)
         self._running: dict[int, Job] = {}
         self._failed: dict[int, Job] = {}
@@ -63,7 +73,9 @@ class LogHandler(LogHandlerBase):
             LogEvent.JOB_FINISHED: self._on_finish,
             LogEvent.JOB_ERROR: self._on_failure,
         }
-        if self._plain:
+        if self.common_settings.dryrun:
+            on = {LogEvent.JOB_INFO: self._on_planned}
+        if self.common_settings.verbose:
             self._screen.line(self.format(record))
         elif event in on:
             on[event](told)
@@ -91,7 +103,13 @@ class LogHandler(LogHandlerBase):
 
     def _on_plan(self, told: dict[str, Any]) -> None:
         self._total = told["stats"]["total"]
-        self._screen.line(f"{self._total} steps to do{self._cores}; Ctrl-C stops, and the same command goes on later")
+        steps = "1 step" if self._total == 1 else f"{self._total} steps"
+        self._screen.line(f"{steps} to do{self._cores}; Ctrl-C stops, and the same command goes on later")
+
+    def _on_planned(self, told: dict[str, Any]) -> None:
+        """Of a dry run: what would be done, and why, without the names of all files."""
+        why = "; ".join(reason.split(":")[0].strip() for reason in told["reason"].split("; "))
+        self._screen.line(f"{told['rule_name']:<18} {told['rule_msg'] or ''} ({why.lower()})")
 
     def _on_start(self, told: dict[str, Any]) -> None:
         log = Path(told["log"][0]) if told["log"] else None
@@ -112,7 +130,7 @@ class LogHandler(LogHandlerBase):
 
     def _on_failure(self, told: dict[str, Any]) -> None:
         job = self._ended(told["jobid"])
-        if job is not None:
+        if job is not None and not self._stopped:
             self._failed[told["jobid"]] = job
             self._tell(self._screen.red("FAIL "), job, f"{job.seconds:>4} s")
 
@@ -122,16 +140,20 @@ class LogHandler(LogHandlerBase):
             if status:
                 job.ended_with(int(status[1] or 0), int(status[2] or 0))
         self._stopped |= text.startswith("Terminating processes on user request")
+        if text.startswith("MissingRuleException:"):
+            text += " `snakemake --list-target-rules` lists what there is."
         if text.startswith("Complete log(s): "):
             self._whole_log = text.removeprefix("Complete log(s): ").removeprefix(f"{Path.cwd()}/")
         elif not _NOISE.match(text):
-            self._screen.line(_WHERE.sub("", text))
+            refusal = _REFUSAL.fullmatch(text)
+            self._screen.line(refusal["sentence"].strip() if refusal else text)
 
     def _ended(self, jobid: int) -> Job | None:
         job = self._running.pop(jobid, None)
         if job is not None:
             job.end()
-            self._news(job)
+            if not self._stopped:
+                self._news(job)
         return job
 
     def _news(self, job: Job) -> None:

@@ -5,7 +5,7 @@ import textwrap
 
 from snakemake_logger_plugin_evidence.job import Job
 
-_WIDTH = 116
+_WIDTH = 118
 
 
 def last_words(failed: list[Job], whole_log: str) -> list[str]:
@@ -13,7 +13,8 @@ def last_words(failed: list[Job], whole_log: str) -> list[str]:
     lines = []
     for job in failed:
         lines += ["", f"{job.rule} failed after {job.seconds} s: {job.message}", ""]
-        lines += [wrapped for line in _why(job) for wrapped in textwrap.wrap(line, _WIDTH - 2)]
+        for line in _why(job):
+            lines += textwrap.wrap(line, _WIDTH, initial_indent="  ", subsequent_indent="  ")
         lines += ["", f"its log    {job.log}"] if job.log is not None else [""]
     lines += [f"every log  {whole_log}"] if whole_log else []
     return [*lines, "what now   mend the cause, then call the same command again; what is finished is kept"]
@@ -24,7 +25,8 @@ def _why(job: Job) -> list[str]:
     if job.status is not None and job.status < 0:
         memory = "; the usual reason is too little memory" if job.status == -signal.SIGKILL else ""
         ended = f"It was ended from outside by {signal.Signals(-job.status).name}{memory}."
-        return [f"  the last it said: {job.last}", f"  {ended}"] if job.last else [f"  {ended}"]
+        return [f"The last it said: {job.last}", ended] if job.last else [ended]
     if job.crashed:
-        return [f"  {job.last}", "  This is a fault in the program, not in what you asked for. Its log holds the traceback."]
-    return [f"  {job.last}"] if job.last else ["  What it said stands above." if job.log is None else "  It said nothing."]
+        return [job.last, "This is a fault in the program, not in what you asked for. Its log holds the traceback."]
+    silent = "What it said stands above." if job.log is None else "It said nothing."
+    return job.sentence or [silent]

@@ -7,6 +7,7 @@ from pathlib import Path
 _DIGEST = re.compile(r"\w+/\w+ done, result \w+$")
 _SHARE = re.compile(r"\b(\d+) of (\d+)\b")
 _BAR = 20  # columns
+_KEPT = 8  # lines
 
 
 class Job:
@@ -19,6 +20,7 @@ class Job:
         shell: its command line, which Snakemake repeats when it fails.
         status: how that ended, once known: an exit status, or a signal as a negative number.
         last: the last line of the log, without the name of the stage.
+        sentence: the lines from the last one on that begins with that name; so a stage tells why it failed.
         crashed: whether the log holds a traceback.
     """
 
@@ -29,6 +31,7 @@ class Job:
         self.shell = shell
         self.status: int | None = None
         self.last = ""
+        self.sentence: list[str] = []
         self.crashed = False
         self._start = time.monotonic()
         self._seconds: int | None = None
@@ -57,22 +60,22 @@ class Job:
             file.seek(self._offset)
             whole, newline, _ = file.read().rpartition(b"\n")
         self._offset += len(whole) + len(newline)
-        lines = [self._named(line) for line in whole.decode("utf-8", "replace").splitlines()]
-        fresh = [line for line in lines if line.strip() and not _DIGEST.match(line)]
-        self.crashed |= any(line.startswith("Traceback (most recent call last)") for line in fresh)
-        self.last = fresh[-1] if fresh else self.last
-        return fresh
+        lines = [line.rstrip() for line in whole.decode("utf-8", "replace").splitlines()]
+        return [self._take(line) for line in lines if line and not _DIGEST.match(line)]
+
+    def _take(self, line: str) -> str:
+        name = f"{self.log.parts[-4] if self.log and len(self.log.parts) > 3 else self.rule}: "
+        self.last = line.removeprefix(name)
+        self.sentence = [self.last] if line.startswith(name) else [*self.sentence, self.last][-_KEPT:]
+        self.crashed |= line.startswith("Traceback (most recent call last)")
+        return self.last
 
     def progress(self) -> str:
-        """Returns one line: name, time, a bar where the last line counts, and that line."""
+        """Returns one line: time, name, a bar where the last line counts, and that line."""
         share = _SHARE.search(self.last)
         full = _BAR * int(share[1]) // max(int(share[2]), 1) if share else 0
         bar = "━" * full + "╌" * (_BAR - full) + "  " if share and full <= _BAR else ""
-        return f"{self.rule:<18} {self.seconds:>4} s  {bar}{self.last or self.message}"
-
-    def _named(self, line: str) -> str:
-        stage = self.log.parts[-4] if self.log is not None and len(self.log.parts) > 3 else self.rule
-        return line.rstrip().removeprefix(f"{stage}: ")
+        return f"{self.seconds:>6} s  run          {self.rule:<18} {bar}{self.last or self.message}"
 
     def _stamp(self) -> tuple[int, int] | None:
         try:

@@ -21,7 +21,7 @@ rule seal:
     message:
         doing(PLAN["seal"])
     shell:
-        "{params.command} >{log:q} 2>&1"
+        "exec {params.command} >{log:q} 2>&1"
 
 
 rule verify:
@@ -39,4 +39,4 @@ rule verify:
     message:
         doing(PLAN["verify"])
     shell:
-        "{params.command} >{log:q} 2>&1"
+        "exec {params.command} >{log:q} 2>&1"

@@ -24,7 +24,7 @@ if "fetch" in PLAN:
         message:
             doing(PLAN["fetch"])
         shell:
-            "{params.command} >{log:q} 2>&1"
+            "exec {params.command} >{log:q} 2>&1"
 
 
 # What the configuration asks for, and beside it the short training that shows that this machine can train.
@@ -48,7 +48,7 @@ for run in distinct("smoke_collect", "collect"):
         message:
             doing(PLAN[run])
         shell:
-            "{params.command} >{log:q} 2>&1"
+            "exec {params.command} >{log:q} 2>&1"
 
 
 for run in distinct("smoke_train", "train"):
@@ -73,4 +73,4 @@ for run in distinct("smoke_train", "train"):
         message:
             doing(PLAN[run])
         shell:
-            "{params.command} >{log:q} 2>&1"
+            "exec {params.command} >{log:q} 2>&1"

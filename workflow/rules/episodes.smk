@@ -25,7 +25,7 @@ if "score" in PLAN:
         message:
             doing(PLAN["score"])
         shell:
-            "{params.command} >{log:q} 2>&1"
+            "exec {params.command} >{log:q} 2>&1"
 
 else:
 
@@ -47,7 +47,7 @@ else:
         message:
             doing(PLAN["showcase"])
         shell:
-            "{params.command} >{log:q} 2>&1"
+            "exec {params.command} >{log:q} 2>&1"
 
     rule evaluate:
         """Success and final error over paired starts, against random actions and no action."""
@@ -67,7 +67,7 @@ else:
         message:
             doing(PLAN["evaluate"])
         shell:
-            "{params.command} >{log:q} 2>&1"
+            "exec {params.command} >{log:q} 2>&1"
 
     rule gate:
         """Fail, with the figures, when the checkpoint does not hold what evidence must hold."""
@@ -84,4 +84,4 @@ else:
         message:
             doing(PLAN["gate"])
         shell:
-            "{params.command} >{log:q} 2>&1"
+            "exec {params.command} >{log:q} 2>&1"

@@ -1,107 +1,108 @@
-"""What people look at, gathered from the runs into `results/KEY/`, with a caption each for `snakemake --report`.
+"""What people look at, copied from the runs into `results/KEY/`, with a caption each for `snakemake --report`.
 
 REQUIRED INPUTS: finished runs.
-OUTPUTS: `results/KEY/`, copies that nothing depends on; KEY is that of the run they were taken from.
+OUTPUTS: `results/KEY/`, on which nothing depends; KEY is that of the run at the end.
 
-A stage's output is its manifest alone (docs/architecture.md), so what is shown is copied by the rules at the end of the
-pipeline. Each of these tables maps an output to the command that makes it.
+A stage's output is its manifest alone (docs/architecture.md), so what is shown is copied, by the last rule of each
+pipeline. What these functions return maps an output of that rule to the shell commands that make it.
 """
 
 CAPTIONS = Path(workflow.basedir) / "workflow" / "report"
 
 
-def shown(place, caption, category, **labels):
-    """An output of one of these rules, as the report shows it."""
+def shown(place, caption, category, *, patterns=None, **labels):
+    """An output as the report shows it; with `patterns` a folder, of which it shows the files that fit."""
     return report(
-        str(place), caption=str(CAPTIONS / caption), category=category, labels=labels
+        directory(str(place)) if patterns else str(place),
+        caption=str(CAPTIONS / caption),
+        category=category,
+        labels=labels,
+        patterns=patterns or [],
     )
 
 
-def copied(run, view, place):
-    """The command that copies a view of a run."""
-    return shlex.join(["cp", str(run.path / "views" / view), str(place)])
+def copied(run, view, page):
+    """Copies a view of a run."""
+    return {page: f"cp {run.path}/views/{view} {page}"}
 
 
-def pictures(plan, place, caption):
+def as_page(command, page):
+    """Makes a page of what a command says: a browser shows it in the report, where a text would be a download."""
+    escaped = "sed 's/&/\\&amp;/g; s/</\\&lt;/g'"
+    return {
+        page: f"(echo '<!doctype html><meta charset=utf-8><pre>'; {command} | {escaped}) >{page}"
+    }
+
+
+def in_words(runs, category):
+    """The bundle of these runs in words."""
+    key = runs["seal"].key
+    page = shown(f"results/{key}/bundle.html", "bundle.rst", category, what="bundle")
+    words = f"{{sys.executable}} -m lewm_evidence.cli summary evidence/{key}"
+    return as_page(words, page)
+
+
+def viewers(runs):
     """What the viewers showed; where no picture could be taken, the reason instead."""
-    folder = report(
-        directory(str(place)),
+    place = f"results/{runs['seal'].key}/viewers"
+    folder = shown(
+        place,
+        "viewers.rst",
+        "Viewers",
         patterns=["{viewer}.{kind}"],
-        caption=str(CAPTIONS / caption),
-        category="Viewers",
-        labels={"viewer": "{viewer}", "file": "{kind}"},
+        viewer="{viewer}",
     )
     commands = [f"mkdir -p {place}"]
     for viewer in ("tensorboard", "rerun"):
-        if f"probe_{viewer}" in plan:
-            taken = plan[f"probe_{viewer}"].path / "views" / "screenshot"
+        if f"probe_{viewer}" in runs:
+            picture = f"{runs[f'probe_{viewer}'].path}/views/screenshot"
             commands.append(
-                f"for file in {taken}.*; do cp $file {place}/{viewer}.${{file##*.}}; done"
+                f"for file in {picture}.*; do cp $file {place}/{viewer}.${{{{file##*.}}}}; done"
             )
     return {folder: "\n".join(commands)}
 
 
-def of_evidence():
-    """The bundle in words, what the viewers show, and the report and the tables where there are some."""
-    place = Path("results") / PLAN["seal"].key
-    made = {
-        shown(
-            place / "bundle.txt", "bundle.rst", "Evidence", what="the bundle in words"
-        ): f"{told_of(BUNDLE)} >{place}/bundle.txt",
-        **pictures(PLAN, place / "viewers", "viewers.rst"),
-    }
-    if "report" in PLAN:
-        page = shown(place / "report.html", "report.rst", "Evidence", what="the report")
-        made[page] = copied(PLAN["report"], "report/index.html", page)
-    return made | (
-        of_tables(place) if CONFIG.tables.sealed and "tables" in PLAN else {}
-    )
-
-
-def of_tables(place):
+def tables_page(key):
     """The paper's tables."""
-    table = shown(
-        place / "tables.md", "tables.rst", "Tables", what="measured beside published"
-    )
-    return {table: copied(PLAN["tables"], "results/tables.md", table)}
+    page = shown(f"results/{key}/tables.html", "tables.rst", "Tables", what="tables")
+    return as_page(f"cat {PLAN['tables'].path}/views/results/tables.md", page)
 
 
-def of_workers():
-    """The comparison of the foreign trainers, what TensorBoard shows of them, and their bundle in words."""
-    place = Path("results") / WORKERS["seal"].key
-    words = shown(
-        place / "bundle.txt",
-        "bundle.rst",
-        "Foreign trainers",
-        what="the bundle in words",
-    )
-    made = {
-        words: f"{told_of(Path('evidence') / WORKERS['seal'].key / 'bundle.json')} >{words}"
-    }
+def evidence_results():
+    """Of the evidence: the report and the tables, where there are some, the bundle in words, the viewers."""
+    key, made = PLAN["seal"].key, {}
+    if "report" in PLAN:
+        page = shown(
+            f"results/{key}/report.html", "report.rst", "Evidence", what="report"
+        )
+        made |= copied(PLAN["report"], "report/index.html", page)
+    if "tables" in PLAN and CONFIG.tables.sealed:
+        made |= tables_page(key)
+    return made | in_words(PLAN, "Evidence") | viewers(PLAN)
+
+
+def workers_results():
+    """Of the foreign trainers: their comparison, where there are some, their bundle in words, the viewers."""
+    key, made = WORKERS["seal"].key, {}
     if "compare" in WORKERS:
         page = shown(
-            place / "trainers.html",
-            "trainers.rst",
-            "Foreign trainers",
-            what="learning curves",
+            f"results/{key}/trainers.html", "trainers.rst", "Trainers", what="curves"
         )
-        made[page] = copied(WORKERS["compare"], "results/curves.html", page)
-        made |= pictures(WORKERS, place / "viewers", "viewers.rst")
-    return made
+        made |= copied(WORKERS["compare"], "results/curves.html", page) | viewers(
+            WORKERS
+        )
+    return made | in_words(WORKERS, "Trainers")
 
 
-def of_sweep(aggregate):
-    """The page about all members of a sweep."""
+def sweep_results(aggregate):
+    """Of a sweep: the page about all members."""
     page = shown(
-        Path("results") / aggregate.key / "sweep.html",
-        "sweep.rst",
-        "Sweep",
-        what="all members",
+        f"results/{aggregate.key}/sweep.html", "sweep.rst", "Sweep", what="members"
     )
-    return {page: copied(aggregate, "results/index.html", page)}
+    return copied(aggregate, "results/index.html", page)
 
 
-EVIDENCE = of_evidence()
+EVIDENCE = evidence_results()
 
 
 localrules:

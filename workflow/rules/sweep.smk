@@ -15,7 +15,14 @@ try:
 except EvidenceError as error:
     raise WorkflowError(str(error))
 
-SWEPT = of_sweep(SWEEP.aggregate) if SWEEP is not None else {}
+SWEPT = sweep_results(SWEEP.aggregate) if SWEEP is not None else {}
+
+
+# By the name of a run, the members that need it.
+MEMBERS_OF = {}
+for member, runs in SWEEP.members.items() if SWEEP is not None else ():
+    for run in runs.values():
+        MEMBERS_OF.setdefault(run.name, []).append(member)
 
 
 def gpus_of_stage(stage):
@@ -38,17 +45,12 @@ def swept_command(stage):
 
 
 def swept_doing(stage):
-    """What a member's run is, and whose it is; several members may share it."""
+    """What a member's run is, and whose; several members may share it."""
 
     def sentence(wildcards):
         name = f"{stage}/{wildcards.key}"
-        of = [
-            member
-            for member, runs in SWEEP.members.items()
-            if any(run.name == name for run in runs.values())
-        ]
-        others = f" and {len(of) - 1} more" if len(of) > 1 else ""
-        return f"{doing(SWEEP.runs[name])} ({of[0]}{others})"
+        first, *others = MEMBERS_OF[name]
+        return f"{doing(SWEEP.runs[name])}; {first}{f' and {len(others)} more' if others else ''}"
 
     return sentence
 
@@ -74,12 +76,10 @@ rule sweep:
         swept_products,
     output:
         *SWEPT,
-    params:
-        commands="\n".join(SWEPT.values()),
     message:
         "Put the page into results/"
     shell:
-        "{params.commands}"
+        "\n".join(SWEPT.values())
 
 
 if SWEEP is not None and WORKERS:
@@ -114,7 +114,7 @@ for STAGE in MEMBER_STAGES if SWEEP is not None else ():
         message:
             "{params.doing}"
         shell:
-            "{params.command} >{log:q} 2>&1"
+            "exec {params.command} >{log:q} 2>&1"
 
 
 if SWEEP is not None:
@@ -141,4 +141,4 @@ if SWEEP is not None:
         message:
             f"Gather {len(SWEEP.members)} members on one page"
         shell:
-            "{params.command} >{log:q} 2>&1"
+            "exec {params.command} >{log:q} 2>&1"

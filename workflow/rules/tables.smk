@@ -1,12 +1,12 @@
 """The paper's tables for this checkpoint: `snakemake tables`.
 
 REQUIRED INPUTS: a run with `checkpoint/`; `runs/collect/KEY/` where starts are taken from a recorded dataset.
-OUTPUTS: `results/KEY/tables.md` of `runs/{starts,baselines,success,probing,surprise,tables}/KEY/`; the table is `views/results/tables.md`.
+OUTPUTS: `results/KEY/tables.html`, made of `runs/{starts,baselines,success,probing,surprise,tables}/KEY/`; the table is `views/results/tables.md`.
 """
 
 if "tables" in PLAN:
 
-    PAPER = of_tables(Path("results") / PLAN["tables"].key)
+    PAPER = tables_page(PLAN["tables"].key)
 
     rule starts:
         """Choose the episodes and the starts in them, as the published evaluation does."""
@@ -23,7 +23,7 @@ if "tables" in PLAN:
         message:
             doing(PLAN["starts"])
         shell:
-            "{params.command} >{log:q} 2>&1"
+            "exec {params.command} >{log:q} 2>&1"
 
     rule baselines:
         """Play every start without a model: staying still, random, recorded actions, an oracle."""
@@ -41,7 +41,7 @@ if "tables" in PLAN:
         message:
             doing(PLAN["baselines"])
         shell:
-            "{params.command} >{log:q} 2>&1"
+            "exec {params.command} >{log:q} 2>&1"
 
     rule success:
         """Plan from every start with the model, and with an untrained one."""
@@ -61,7 +61,7 @@ if "tables" in PLAN:
         message:
             doing(PLAN["success"])
         shell:
-            "{params.command} >{log:q} 2>&1"
+            "exec {params.command} >{log:q} 2>&1"
 
     rule probing:
         """Probe the latents, and measure how straight their paths are."""
@@ -81,7 +81,7 @@ if "tables" in PLAN:
         message:
             doing(PLAN["probing"])
         shell:
-            "{params.command} >{log:q} 2>&1"
+            "exec {params.command} >{log:q} 2>&1"
 
     rule surprise:
         """Measure surprise at a teleport and at a change of colour."""
@@ -101,7 +101,7 @@ if "tables" in PLAN:
         message:
             doing(PLAN["surprise"])
         shell:
-            "{params.command} >{log:q} 2>&1"
+            "exec {params.command} >{log:q} 2>&1"
 
     rule tabulate:
         """Put it all into one table beside the paper's numbers."""
@@ -118,7 +118,7 @@ if "tables" in PLAN:
         message:
             doing(PLAN["tables"])
         shell:
-            "{params.command} >{log:q} 2>&1"
+            "exec {params.command} >{log:q} 2>&1"
 
     localrules:
         tables,
@@ -129,9 +129,7 @@ if "tables" in PLAN:
             PLAN["tables"].manifest,
         output:
             *PAPER,
-        params:
-            commands="\n".join(PAPER.values()),
         message:
             "Put the tables into results/"
         shell:
-            "{params.commands}"
+            "\n".join(PAPER.values())

@@ -20,7 +20,7 @@ rule render_tensorboard:
     message:
         doing(PLAN["render_tensorboard"])
     shell:
-        "{params.command} >{log:q} 2>&1"
+        "exec {params.command} >{log:q} 2>&1"
 
 
 rule probe_tensorboard:
@@ -38,7 +38,7 @@ rule probe_tensorboard:
     message:
         doing(PLAN["probe_tensorboard"])
     shell:
-        "{params.command} >{log:q} 2>&1"
+        "exec {params.command} >{log:q} 2>&1"
 
 
 if "showcase" in PLAN:
@@ -58,7 +58,7 @@ if "showcase" in PLAN:
         message:
             doing(PLAN["render_rerun"])
         shell:
-            "{params.command} >{log:q} 2>&1"
+            "exec {params.command} >{log:q} 2>&1"
 
     rule probe_rerun:
         """Verify the recording with the real Rerun and read every value back."""
@@ -75,7 +75,7 @@ if "showcase" in PLAN:
         message:
             doing(PLAN["probe_rerun"])
         shell:
-            "{params.command} >{log:q} 2>&1"
+            "exec {params.command} >{log:q} 2>&1"
 
     rule report:
         """One self-contained page of numbers and pictures."""
@@ -92,4 +92,4 @@ if "showcase" in PLAN:
         message:
             doing(PLAN["report"])
         shell:
-            "{params.command} >{log:q} 2>&1"
+            "exec {params.command} >{log:q} 2>&1"

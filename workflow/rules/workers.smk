@@ -20,7 +20,7 @@ SHOWN = [
 
 if WORKERS:
 
-    FOREIGN = of_workers()
+    FOREIGN = workers_results()
 
     localrules:
         workers,
@@ -33,11 +33,15 @@ if WORKERS:
             *FOREIGN,
         params:
             links=shlex.join(links(CONFIG, WORKERS)),
-            commands="\n".join(FOREIGN.values()),
         message:
             "Put what people look at into results/"
         shell:
-            "{sys.executable} -m lewm_evidence.workers.links {params.links}\n{params.commands}"
+            "\n".join(
+                [
+                    "{sys.executable} -m lewm_evidence.workers.links {params.links}",
+                    *FOREIGN.values(),
+                ]
+            )
 
     rule workers_shown:
         """Views of all trainers together, what the viewers say of them, and the bundle."""
@@ -56,7 +60,7 @@ if WORKERS:
         message:
             "{params.doing}"
         shell:
-            "{params.command} >{log:q} 2>&1"
+            "exec {params.command} >{log:q} 2>&1"
 
 
 if "fetch_policy" in WORKERS:
@@ -75,7 +79,7 @@ if "fetch_policy" in WORKERS:
         message:
             doing(WORKERS["fetch_policy"])
         shell:
-            "{params.command} >{log:q} 2>&1"
+            "exec {params.command} >{log:q} 2>&1"
 
 
 if TRACKED:
@@ -126,4 +130,4 @@ if ENVIRONMENT_OF:
         message:
             "{params.doing}"
         shell:
-            "{params.command} >{log:q} 2>&1"
+            "exec {params.command} >{log:q} 2>&1"
