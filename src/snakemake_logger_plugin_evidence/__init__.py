@@ -107,9 +107,10 @@ class LogHandler(LogHandlerBase):
         self._screen.line(f"{steps} to do{self._cores}; Ctrl-C stops, and the same command goes on later")
 
     def _on_planned(self, told: dict[str, Any]) -> None:
-        """Of a dry run: what would be done, and why, without the names of all files."""
+        """Of a dry run: what would be done, where, and why, without the names of all files."""
+        where = f"{Path(told['output'][0]).parent}: " if told["output"] else ""
         why = "; ".join(reason.split(":")[0].strip() for reason in told["reason"].split("; "))
-        self._screen.line(f"{told['rule_name']:<18} {told['rule_msg'] or ''} ({why.lower()})")
+        self._screen.line(f"{told['rule_name']:<18} {where}{told['rule_msg'] or ''} ({why.lower()})")
 
     def _on_start(self, told: dict[str, Any]) -> None:
         log = Path(told["log"][0]) if told["log"] else None
@@ -131,6 +132,7 @@ class LogHandler(LogHandlerBase):
     def _on_failure(self, told: dict[str, Any]) -> None:
         job = self._ended(told["jobid"])
         if job is not None and not self._stopped:
+            job.reason = told["rule_msg"] or ""
             self._failed[told["jobid"]] = job
             self._tell(self._screen.red("FAIL "), job, f"{job.seconds:>4} s")
 

@@ -13,7 +13,7 @@ def last_words(failed: list[Job], whole_log: str) -> list[str]:
     lines = []
     for job in failed:
         lines += ["", f"{job.rule} failed after {job.seconds} s: {job.message}", ""]
-        for line in _why(job):
+        for line in (*_why(job), *job.reason.splitlines()):
             lines += textwrap.wrap(line, _WIDTH, initial_indent="  ", subsequent_indent="  ")
         lines += ["", f"its log    {job.log}"] if job.log is not None else [""]
     lines += [f"every log  {whole_log}"] if whole_log else []

@@ -19,6 +19,7 @@ class Job:
         log: its console log, or None.
         shell: its command line, which Snakemake repeats when it fails.
         status: how that ended, once known: an exit status, or a signal as a negative number.
+        reason: what the cluster says of its end.
         last: the last line of the log, without the name of the stage.
         sentence: the lines from the last one on that begins with that name; so a stage tells why it failed.
         crashed: whether the log holds a traceback.
@@ -30,6 +31,7 @@ class Job:
         self.log = log
         self.shell = shell
         self.status: int | None = None
+        self.reason = ""
         self.last = ""
         self.sentence: list[str] = []
         self.crashed = False
