@@ -24,6 +24,7 @@ from snakemake_logger_plugin_evidence.screen import Screen
 _NOISE = re.compile(
     r"Assuming unrestricted shared|Building DAG of jobs|Using shell:|Select jobs to execute|Shutting down, this"
     r"|Exiting because a job execution failed|--keep-incomplete mode|Elapsed time:|Group jobs: inactive|Cannot restore"
+    r"|Reasons:|\d+ jobs have \w+ provenance|Rules with \w+ metadata"
     r"|(RuleException:\n)?CalledProcessError in|WorkflowError:\nAt least one job did not complete"
 )
 _SILENT = {
@@ -116,7 +117,7 @@ class LogHandler(LogHandlerBase):
         log = Path(told["log"][0]) if told["log"] else None
         job = Job(told["rule_name"], told["rule_msg"] or "", log, told["shellcmd"] or "")
         self._running[told["jobid"]] = job
-        if not self._screen.is_live:
+        if not self._screen.is_live and job.shell:
             self._tell("start", job, job.message)
         if self._follower.ident is None:
             self._follower.start()

@@ -47,9 +47,9 @@ def test_evidence_ends_with_a_bundle_that_verifies(finished: Project) -> None:
 def test_every_step_is_told_with_what_it_does_and_what_came_of_it(finished: Project) -> None:
     """A line when a step starts and one when it ends, counted; no path of a run's folder, no command, no banner."""
     told = (finished.path / "output.txt").read_text()
-    ends = re.findall(r"^\d\d:\d\d:\d\d  done +(\d+)/12  (\w+) +\d+ s  (.+)$", told, re.MULTILINE)
-    assert [int(count) for count, _, _ in ends] == list(range(1, 13))
-    assert dict((rule, said) for _, rule, said in ends)["verify"].startswith("archive accepted: ")
+    ends = re.findall(r"^\d\d:\d\d:\d\d  done +(\d+)/13  (\w+) +\d+ s  (.+)$", told, re.MULTILINE)
+    assert [int(count) for count, _, _ in ends] == list(range(1, 14))
+    assert {rule: said for _, rule, said in ends}["verify"].startswith("archive accepted: ")
     assert re.search(
         r"start +evaluate +Play 8 starts with LeWM, with random actions and with none$", told, re.MULTILINE
     )
@@ -81,7 +81,7 @@ def test_a_second_call_has_nothing_to_do_also_after_touching_everything(finished
 def test_a_changed_showcase_reruns_the_showcase_and_what_follows(finished: Project) -> None:
     """Neither fetch nor evaluate runs again, and the old directories stay."""
     after = {"showcase", "render_tensorboard", "render_rerun", "probe_tensorboard", "probe_rerun"}
-    after |= {"report", "seal", "verify", "evidence"}
+    after |= {"report", "seal", "verify", "results", "evidence"}
     changed = {"budget": 10, "candidates": 3, "latency_repeats": 2, "planner": {"num_samples": 32, "elites": 8}}
     assert finished.jobs("evidence", showcase=changed) == after
     assert finished.jobs("evidence") == set()
@@ -91,7 +91,7 @@ def test_a_deleted_bundle_is_made_again(finished: Project) -> None:
     """The bundle is an output of the DAG, not a by-product."""
     shutil.move(finished.path / "evidence", finished.path / "moved")
     try:
-        assert finished.jobs("evidence") == {"seal", "verify", "evidence"}
+        assert finished.jobs("evidence") == {"seal", "verify", "results", "evidence"}
     finally:
         shutil.move(finished.path / "moved", finished.path / "evidence")
 
@@ -163,7 +163,7 @@ def test_a_second_live_run_is_refused_with_a_sentence(running: tuple[Project, "s
 
 
 def test_interrupting_leaves_nothing_running(running: tuple[Project, "subprocess.Popen[str]"]) -> None:
-    """Ctrl-C reaches the whole foreground group, as in a terminal; every process ends, and how to go on is said last."""
+    """Ctrl-C reaches the whole foreground group, as in a terminal; every process ends; how to go on is said last."""
     _, job = running
     os.killpg(job.pid, signal.SIGINT)
     told, _ = job.communicate(timeout=60)

@@ -22,6 +22,7 @@ from lewm_evidence.plan_workers import (
     plan_workers,
     torch_build,
 )
+from lewm_evidence.sweep import MEMBER_STAGES, plan_sweep
 
 LOCKS = Path(workflow.basedir) / "workflow" / "envs"
 
@@ -30,6 +31,7 @@ try:
     PLAN = plan(CONFIG)
     WORKERS = plan_workers(CONFIG, PLAN, LOCKS)
     TRACKED = plan_wandb(CONFIG, PLAN, LOCKS)
+    SWEEP = plan_sweep(CONFIG) if CONFIG.sweep is not None else None
     if workflow.is_main_process:
         claim_folder(Path(".snakemake"), sys.argv[1:])
 except EvidenceError as error:

@@ -3,8 +3,8 @@
 REQUIRED INPUTS: finished runs.
 OUTPUTS: `results/KEY/`, on which nothing depends; KEY is that of the run at the end.
 
-A stage's output is its manifest alone (docs/architecture.md), so what is shown is copied, by the last rule of each
-pipeline. What these functions return maps an output of that rule to the shell commands that make it.
+A stage's output is its manifest alone (docs/architecture.md), so what is shown is copied by a rule of its own. What
+these functions return maps an output of that rule to the shell command that makes it.
 """
 
 CAPTIONS = Path(workflow.basedir) / "workflow" / "report"
@@ -94,7 +94,7 @@ def workers_results():
     return made | in_words(WORKERS, "Trainers")
 
 
-def sweep_results(aggregate):
+def swept_results(aggregate):
     """Of a sweep: the page about all members."""
     page = shown(
         f"results/{aggregate.key}/sweep.html", "sweep.rst", "Sweep", what="members"
@@ -103,7 +103,30 @@ def sweep_results(aggregate):
 
 
 EVIDENCE = evidence_results()
+PAPER = tables_page(PLAN["tables"].key) if "tables" in PLAN else {}
+FOREIGN = workers_results() if WORKERS else {}
+SWEPT = swept_results(SWEEP.aggregate) if SWEEP is not None else {}
+# By the name of the rule that copies them: the outputs, and the run they wait for.
+COPIED = {
+    "results": (EVIDENCE, PLAN["verify"]),
+    "tables_results": (PAPER, PLAN.get("tables")),
+    "workers_results": (FOREIGN, WORKERS.get("verify")),
+    "sweep_results": (SWEPT, SWEEP.aggregate if SWEEP is not None else None),
+}
 
+for NAME, (MADE, LAST) in COPIED.items():
+    if MADE:
 
-localrules:
-    evidence,
+        rule:
+            """Copy what people look at to where they find it."""
+            name:
+                NAME
+            input:
+                LAST.manifest,
+            output:
+                *MADE,
+            localrule: True
+            message:
+                "Copy what people look at into results/"
+            shell:
+                "\n".join(MADE.values())

@@ -8,16 +8,6 @@ One rule a stage serves all members: the key in a run's path says which. Where a
 run, Snakemake prefers it, because it has no wildcard.
 """
 
-from lewm_evidence.sweep import MEMBER_STAGES, plan_sweep
-
-try:
-    SWEEP = plan_sweep(CONFIG) if CONFIG.sweep is not None else None
-except EvidenceError as error:
-    raise WorkflowError(str(error))
-
-SWEPT = sweep_results(SWEEP.aggregate) if SWEEP is not None else {}
-
-
 # By the name of a run, the members that need it.
 MEMBERS_OF = {}
 for member, runs in SWEEP.members.items() if SWEEP is not None else ():
@@ -63,6 +53,7 @@ def swept_products(wildcards):
         )
     return [
         SWEEP.aggregate.manifest,
+        *rules.sweep_results.output,
         *(
             f"evidence/{runs['seal'].key}/bundle.json"
             for runs in SWEEP.members.values()
@@ -74,12 +65,8 @@ rule sweep:
     """Everything: the page, and a sealed bundle of each member."""
     input:
         swept_products,
-    output:
-        *SWEPT,
     message:
-        "Put the page into results/"
-    shell:
-        "\n".join(SWEPT.values())
+        "All of it is there"
 
 
 if SWEEP is not None and WORKERS:
@@ -121,7 +108,6 @@ if SWEEP is not None:
 
     # They move data, or read a little of each run.
     localrules:
-        sweep,
         sweep_fetch,
         sweep_seal,
         aggregate,

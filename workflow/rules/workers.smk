@@ -20,8 +20,6 @@ SHOWN = [
 
 if WORKERS:
 
-    FOREIGN = workers_results()
-
     localrules:
         workers,
 
@@ -29,19 +27,13 @@ if WORKERS:
         """All configured foreign trainers, sealed and verified."""
         input:
             WORKERS["verify"].manifest,
-        output:
-            *FOREIGN,
+            rules.workers_results.output,
         params:
             links=shlex.join(links(CONFIG, WORKERS)),
         message:
-            "Put what people look at into results/"
+            "Link TensorBoard files to where the trainers' documents look"
         shell:
-            "\n".join(
-                [
-                    "{sys.executable} -m lewm_evidence.workers.links {params.links}",
-                    *FOREIGN.values(),
-                ]
-            )
+            "{sys.executable} -m lewm_evidence.workers.links {params.links}"
 
     rule workers_shown:
         """Views of all trainers together, what the viewers say of them, and the bundle."""
