@@ -82,6 +82,7 @@ class LogHandler(LogHandlerBase):
             on[event](told)
         elif event not in _SILENT:
             self._on_message(self.format(record))
+        self._refresh()
 
     def close(self) -> None:
         """Ends the call: nothing that changes is left on the screen, and a failure is told last."""
@@ -173,4 +174,7 @@ class LogHandler(LogHandlerBase):
             with self.lock or threading.RLock():
                 for job in self._running.values():
                     self._news(job)
-                self._screen.live([job.progress() for job in self._running.values()])
+                self._refresh()
+
+    def _refresh(self) -> None:
+        self._screen.live([job.progress() for job in self._running.values() if job.shell])

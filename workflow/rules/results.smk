@@ -106,27 +106,62 @@ EVIDENCE = evidence_results()
 PAPER = tables_page(PLAN["tables"].key) if "tables" in PLAN else {}
 FOREIGN = workers_results() if WORKERS else {}
 SWEPT = swept_results(SWEEP.aggregate) if SWEEP is not None else {}
-# By the name of the rule that copies them: the outputs, and the run they wait for.
-COPIED = {
-    "results": (EVIDENCE, PLAN["verify"]),
-    "tables_results": (PAPER, PLAN.get("tables")),
-    "workers_results": (FOREIGN, WORKERS.get("verify")),
-    "sweep_results": (SWEPT, SWEEP.aggregate if SWEEP is not None else None),
-}
 
-for NAME, (MADE, LAST) in COPIED.items():
-    if MADE:
 
-        rule:
-            """Copy what people look at to where they find it."""
-            name:
-                NAME
-            input:
-                LAST.manifest,
-            output:
-                *MADE,
-            localrule: True
-            message:
-                "Copy what people look at into results/"
-            shell:
-                "\n".join(MADE.values())
+rule results:
+    input:
+        PLAN["verify"].manifest,
+        BUNDLE,
+    output:
+        *EVIDENCE,
+    """Copy what people look at of the evidence to where they find it."""
+    localrule: True
+    message:
+        "Copy what people look at into results/"
+    shell:
+        "\n".join(EVIDENCE.values())
+
+
+if PAPER:
+
+    rule tables_results:
+        input:
+            PLAN["tables"].manifest,
+        output:
+            *PAPER,
+        """Copy the paper's tables to where people find them."""
+        localrule: True
+        message:
+            "Copy the tables into results/"
+        shell:
+            "\n".join(PAPER.values())
+
+
+if FOREIGN:
+
+    rule workers_results:
+        input:
+            WORKERS["verify"].manifest,
+        output:
+            *FOREIGN,
+        """Copy what people look at of the foreign trainers to where they find it."""
+        localrule: True
+        message:
+            "Copy what people look at into results/"
+        shell:
+            "\n".join(FOREIGN.values())
+
+
+if SWEPT:
+
+    rule sweep_results:
+        input:
+            SWEEP.aggregate.manifest,
+        output:
+            *SWEPT,
+        """Copy the page about a sweep to where people find it."""
+        localrule: True
+        message:
+            "Copy the page into results/"
+        shell:
+            "\n".join(SWEPT.values())
