@@ -171,10 +171,13 @@ class LogHandler(LogHandlerBase):
 
     def _follow(self) -> None:
         while not self._over.wait(_TICK):
-            with self.lock or threading.RLock():
+            self.acquire()
+            try:
                 for job in self._running.values():
                     self._news(job)
                 self._refresh()
+            finally:
+                self.release()
 
     def _refresh(self) -> None:
         self._screen.live([job.progress() for job in self._running.values() if job.shell])

@@ -44,5 +44,8 @@ class Screen:
     def _write(self, stay: list[str], live: list[str]) -> None:
         erase = _UP_AND_CLEAR.format(len(self._live)) if self._live else ""
         self._live = live
-        self._stream.write(erase + "".join(f"{line}\n" for line in (*stay, *live)))
+        text = erase + "".join(f"{line}\n" for line in (*stay, *live))
+        # What a terminal that is not UTF-8 cannot show must not end the run.
+        code = self._stream.encoding or "utf-8"
+        self._stream.write(text.encode(code, "replace").decode(code))
         self._stream.flush()

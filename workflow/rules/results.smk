@@ -108,29 +108,34 @@ FOREIGN = workers_results() if WORKERS else {}
 SWEPT = swept_results(SWEEP.aggregate) if SWEEP is not None else {}
 
 
+localrules:
+    results,
+
+
 rule results:
+    """Copy what people look at of the evidence to where they find it."""
     input:
         PLAN["verify"].manifest,
         BUNDLE,
     output:
         *EVIDENCE,
-    """Copy what people look at of the evidence to where they find it."""
-    localrule: True
     message:
-        "Copy what people look at into results/"
+        f"Copy what people look at into results/{PLAN['seal'].key}/"
     shell:
         "\n".join(EVIDENCE.values())
 
 
 if PAPER:
 
+    localrules:
+        tables_results,
+
     rule tables_results:
+        """Copy the paper's tables to where people find them."""
         input:
             PLAN["tables"].manifest,
         output:
             *PAPER,
-        """Copy the paper's tables to where people find them."""
-        localrule: True
         message:
             "Copy the tables into results/"
         shell:
@@ -139,13 +144,15 @@ if PAPER:
 
 if FOREIGN:
 
+    localrules:
+        workers_results,
+
     rule workers_results:
+        """Copy what people look at of the foreign trainers to where they find it."""
         input:
             WORKERS["verify"].manifest,
         output:
             *FOREIGN,
-        """Copy what people look at of the foreign trainers to where they find it."""
-        localrule: True
         message:
             "Copy what people look at into results/"
         shell:
@@ -154,13 +161,15 @@ if FOREIGN:
 
 if SWEPT:
 
+    localrules:
+        sweep_results,
+
     rule sweep_results:
+        """Copy the page about a sweep to where people find it."""
         input:
             SWEEP.aggregate.manifest,
         output:
             *SWEPT,
-        """Copy the page about a sweep to where people find it."""
-        localrule: True
         message:
             "Copy the page into results/"
         shell:

@@ -91,6 +91,8 @@ if ENVIRONMENT_OF:
         """Install a worker's locked requirements into an environment of its own."""
         output:
             "envs/{environment}/ready.json",
+        log:
+            "logs/worker_env/{environment}.log",
         wildcard_constraints:
             environment="|".join(sorted(set(ENVIRONMENT_OF.values()))),
         params:
@@ -99,7 +101,7 @@ if ENVIRONMENT_OF:
         message:
             "Install {wildcards.environment} from its locked requirements; takes minutes, once"
         shell:
-            "{sys.executable} -m lewm_evidence.workers.environment {params.worker} --build {params.build} --locks {LOCKS:q}"
+            "{sys.executable} -m lewm_evidence.workers.environment {params.worker} --build {params.build} --locks {LOCKS:q} >{log:q} 2>&1"
 
     rule worker:
         """Run a foreign program in its own environment: a trainer, a policy, the reference, or W&B."""
