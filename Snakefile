@@ -11,14 +11,22 @@ if not workflow.configfiles:
     configfile: "config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
+include: "workflow/rules/results.smk"
 
 
 rule evidence:
-    """Everything: the sealed and verified bundle (the default target)."""
+    """Everything: the sealed and verified bundle, and what people look at in `results/` (the default target)."""
+    default_target: True
     input:
         PLAN["verify"].manifest,
         BUNDLE,
+        rules.results.output,
+    message:
+        "All of it is there"
 
 
 include: "workflow/rules/workers.smk"

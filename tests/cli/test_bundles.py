@@ -54,7 +54,7 @@ def test_summary_names_bundle_scores_and_where_to_look(bundle: Path, capsys: pyt
     assert [line[:8].strip() for line in lines[3:6]] == ["LeWM", "random", "no-op"]
     assert lines[3] == "LeWM     success 50 [40, 60] %   final error 50.4 [38.4, 62.4] px"
     assert lines[6] == "LeWM minus random  final error -144.4 [-159.4, -129.4] px"
-    assert lines[-1] == f"check    lewm-evidence verify {bundle}"
+    assert lines[-1].startswith("check    ") and lines[-1].endswith(f"lewm-evidence verify {bundle}")
 
 
 def test_summary_shows_report_and_viewers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,9 +84,10 @@ def test_summary_shows_report_and_viewers(tmp_path: Path, capsys: pytest.Capture
     assert main(["summary", str(tmp_path / KEY)]) == 0
     told = capsys.readouterr().out
     bag = tmp_path / KEY / "bag" / "data" / "runs"
-    for name, run in runs.items():
-        assert f"{bag}/{name}/{run.path.name}/views" in told
-    assert "showcase.rrd" in told and "images=1000 --logdir" in told and "report.html" in told
+    assert f"report   {bag}/{runs['report'].name}/views/report.html\n" in told
+    assert f"report   {bag}/{runs['compare'].name}/views/results/curves.html\n" in told
+    assert f"open-rerun {bag}/{runs['render_rerun'].name}/views/results/showcase.rrd\n" in told
+    assert f"open-tensorboard --logdir {tmp_path / KEY}/bag\n" in told
 
 
 def test_summary_of_something_else_has_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

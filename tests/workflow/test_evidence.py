@@ -1,6 +1,7 @@
 """The real DAG on small numbers: a bundle, nothing to do, what a change re-runs, kills and refusals."""
 
 import html
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from project import Project
 
@@ -36,7 +38,36 @@ def test_evidence_ends_with_a_bundle_that_verifies(finished: Project) -> None:
     assert bundles[0].name in last
     assert verified.address in last
     assert "random" in last and "success" in last
-    assert "look     tensorboard" in last and "look     rerun" in last
+    assert "holds    final error of LeWM minus that of random actions" in last
+    shown = [line.split()[1:] for line in last.splitlines() if line.startswith(("look ", "check "))]
+    assert [words[1] for words in shown] == ["report", "open-tensorboard", "open-rerun", "verify"]
+    assert all(Path(words[-1]).is_relative_to("evidence") and (finished.path / words[-1]).exists() for words in shown)
+    verified = subprocess.run(shown[-1], cwd=finished.path, capture_output=True, text=True, check=False)
+    assert verified.returncode == 0 and verified.stdout.startswith("accepted")
+
+
+def test_every_step_is_told_with_what_it_does_and_what_came_of_it(finished: Project) -> None:
+    """A line when a step starts and one when it ends, counted; no path of a run's folder, no command, no banner."""
+    told = (finished.path / "output.txt").read_text()
+    ends = re.findall(r"^\d\d:\d\d:\d\d  done +(\d+)/13  (\w+) +\d+ s  (.+)$", told, re.MULTILINE)
+    assert [int(count) for count, _, _ in ends] == list(range(1, 14))
+    assert {rule: said for _, rule, said in ends}["verify"].startswith("archive accepted: ")
+    assert re.search(
+        r"start +evaluate +Play 8 starts with LeWM, with random actions and with none$", told, re.MULTILINE
+    )
+    assert re.search(r"^\S+ +evaluate +8 of 8 starts, mean final error", told, re.MULTILINE)
+    assert not re.search(r"manifest\.json|--spec|SNAKEMAKE|resources:", told)
+
+
+def test_people_find_copies_of_what_they_look_at(finished: Project) -> None:
+    """Report, bundle in words, and the viewers' pictures or why there is none."""
+    (results,) = (finished.path / "results").iterdir()
+    (bundle,) = (finished.path / "evidence").iterdir()
+    assert results.name == bundle.name
+    (page,) = bundle.glob("bag/data/runs/report/*/views/report/index.html")
+    assert (results / "report.html").read_bytes() == page.read_bytes()
+    assert str(bundle.relative_to(finished.path)) in (results / "bundle.html").read_text()
+    assert json.loads((results / "viewers" / "rerun.json").read_text())["reason"]
 
 
 def test_the_commands_on_the_report_work_in_the_bundles_folder(finished: Project) -> None:
@@ -70,7 +101,7 @@ def test_a_second_call_has_nothing_to_do_also_after_touching_everything(finished
 def test_a_changed_showcase_reruns_the_showcase_and_what_follows(finished: Project) -> None:
     """Neither fetch nor evaluate runs again, and the old directories stay."""
     after = {"showcase", "render_tensorboard", "render_rerun", "probe_tensorboard", "probe_rerun"}
-    after |= {"report", "seal", "verify", "evidence"}
+    after |= {"report", "seal", "verify", "results", "evidence"}
     changed = {"budget": 10, "candidates": 3, "latency_repeats": 2, "planner": {"num_samples": 32, "elites": 8}}
     assert finished.jobs("evidence", showcase=changed) == after
     assert finished.jobs("evidence") == set()
@@ -80,7 +111,7 @@ def test_a_deleted_bundle_is_made_again(finished: Project) -> None:
     """The bundle is an output of the DAG, not a by-product."""
     shutil.move(finished.path / "evidence", finished.path / "moved")
     try:
-        assert finished.jobs("evidence") == {"seal", "verify", "evidence"}
+        assert finished.jobs("evidence") == {"seal", "verify", "results", "evidence"}
     finally:
         shutil.move(finished.path / "moved", finished.path / "evidence")
 
@@ -128,21 +159,36 @@ def test_a_killed_run_continues_with_the_same_command(running: tuple[Project, "s
     assert len(list(project.path.glob("runs/showcase/*"))) == 1
 
 
+def test_a_killed_step_is_told_as_such(running: tuple[Project, "subprocess.Popen[str]"]) -> None:
+    """Kill -9 of the stage alone, as a system short of memory does: the last words name step, signal and log."""
+    _, job = running
+    (stage,) = (p for p in psutil.Process(job.pid).children() if "lewm_evidence.stages.showcase" in p.cmdline())
+    stage.kill()
+    told, _ = job.communicate(timeout=120)
+    assert job.returncode == 1
+    end = told[told.rindex("showcase failed after") :].splitlines()
+    assert "  It was ended from outside by SIGKILL; the usual reason is too little memory." in end
+    assert any(line.startswith("its log    runs/showcase/") for line in end)
+    assert "--spec" not in told
+
+
 def test_a_second_live_run_is_refused_with_a_sentence(running: tuple[Project, "subprocess.Popen[str]"]) -> None:
     """It changes nothing; a dry run beside it is allowed."""
     project, job = running
     second = project.snakemake("evidence")
     assert second.returncode == 1
-    assert f"another run is live in this folder (process {job.pid})" in second.stdout
+    assert second.stdout.strip().splitlines()[-1].startswith(f"another run is live in this folder (process {job.pid})")
     assert project.snakemake("-n", "evidence").returncode == 0
     assert list((project.path / ".snakemake" / "locks").iterdir())
 
 
 def test_interrupting_leaves_nothing_running(running: tuple[Project, "subprocess.Popen[str]"]) -> None:
-    """Ctrl-C reaches the whole foreground group, as in a terminal; every process ends."""
+    """Ctrl-C reaches the whole foreground group, as in a terminal; every process ends; how to go on is said last."""
     _, job = running
     os.killpg(job.pid, signal.SIGINT)
-    job.communicate(timeout=60)
+    told, _ = job.communicate(timeout=60)
+    assert told.splitlines()[-1] == "stopped; what is finished is kept, and the same command goes on from there"
+    assert "Traceback" not in told
     deadline = time.monotonic() + 10
     while children(job.pid) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -154,14 +200,20 @@ def test_a_checkpoint_that_does_not_beat_random_fails_evidence(finished: Project
     bundles = set((finished.path / "evidence").iterdir())
     done = finished.snakemake("evidence", gate={"lewm_minus_random_px": -400.0})
     assert done.returncode == 1
-    assert "random" in done.stdout and "-400" in done.stdout
     assert set((finished.path / "evidence").iterdir()) == bundles
+    end = done.stdout[done.stdout.rindex("gate failed after") :].splitlines()
+    assert end[-1].startswith("what now   ")
+    said = " ".join(end)
+    assert "not shown to beat random actions" in said and "must be below -400.0 px" in said
+    (log,) = re.findall(r"^its log +(\S+)$", "\n".join(end), re.MULTILINE)
+    assert "must be below -400.0 px" in (finished.path / log).read_text()
 
 
 def test_a_bad_configuration_is_refused_before_any_rule(tmp_path: Path) -> None:
     """The sentence names key, value and what is allowed, without a Python traceback."""
     done = Project(tmp_path).snakemake("evidence", device="tpu")
     assert done.returncode == 1
-    assert "device = 'tpu' is not allowed" in done.stdout
+    last = done.stdout.strip().splitlines()[-1]
+    assert last == "config: device = 'tpu' is not allowed: Input should be 'auto', 'cpu' or 'cuda'"
     assert "Traceback" not in done.stdout
     assert not (tmp_path / "runs").exists()

@@ -19,9 +19,9 @@ rule seal:
     params:
         command=command("seal"),
     message:
-        "seal: bag and archive"
+        doing(PLAN["seal"])
     shell:
-        "{params.command} 2>&1 | tee -i {log:q}"
+        "exec {params.command} >{log:q} 2>&1"
 
 
 rule verify:
@@ -37,6 +37,6 @@ rule verify:
     params:
         command=command("verify"),
     message:
-        "verify: the bundle as a stranger reads it"
+        doing(PLAN["verify"])
     shell:
-        "{params.command} 2>&1 | tee -i {log:q}"
+        "exec {params.command} >{log:q} 2>&1"

@@ -22,9 +22,9 @@ if "fetch" in PLAN:
         params:
             command=command("fetch"),
         message:
-            f"fetch: {CONFIG.checkpoint.source} checkpoint"
+            doing(PLAN["fetch"])
         shell:
-            "{params.command} 2>&1 | tee -i {log:q}"
+            "exec {params.command} >{log:q} 2>&1"
 
 
 # What the configuration asks for, and beside it the short training that shows that this machine can train.
@@ -46,9 +46,9 @@ for run in distinct("smoke_collect", "collect"):
         params:
             command=command(run),
         message:
-            f"{run}: {PLAN[run].spec.config['episodes']} episodes"
+            doing(PLAN[run])
         shell:
-            "{params.command} 2>&1 | tee -i {log:q}"
+            "exec {params.command} >{log:q} 2>&1"
 
 
 for run in distinct("smoke_train", "train"):
@@ -71,6 +71,6 @@ for run in distinct("smoke_train", "train"):
         params:
             command=command(run),
         message:
-            f"{run}: {PLAN[run].spec.config['steps']} steps of {PLAN[run].spec.config['batch']} windows"
+            doing(PLAN[run])
         shell:
-            "{params.command} 2>&1 | tee -i {log:q}"
+            "exec {params.command} >{log:q} 2>&1"

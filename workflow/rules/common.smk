@@ -22,6 +22,7 @@ from lewm_evidence.plan_workers import (
     plan_workers,
     torch_build,
 )
+from lewm_evidence.sweep import MEMBER_STAGES, plan_sweep
 
 LOCKS = Path(workflow.basedir) / "workflow" / "envs"
 
@@ -30,6 +31,7 @@ try:
     PLAN = plan(CONFIG)
     WORKERS = plan_workers(CONFIG, PLAN, LOCKS)
     TRACKED = plan_wandb(CONFIG, PLAN, LOCKS)
+    SWEEP = plan_sweep(CONFIG) if CONFIG.sweep is not None else None
     if workflow.is_main_process:
         claim_folder(Path(".snakemake"), sys.argv[1:])
 except EvidenceError as error:
@@ -48,6 +50,36 @@ HEAD = hashlib.sha256(os.getcwd().encode()).hexdigest()[:8]
 
 # Linux allows 128 KiB for one argument, and the whole command is one of bash.
 LONGEST_WORD = 100_000
+
+DOING = {
+    "fetch": "Take the checkpoint, every file checked by sha256",
+    "collect": "Collect {episodes} episodes to train on",
+    "train": "Train for {steps} steps of {batch} windows",
+    "score": "Encode and score; this world has no simulator here",
+    "showcase": "Play one episode in full: seed {seed}, {budget} steps at most",
+    "evaluate": "Play {episodes} starts with LeWM, with random actions and with none",
+    "gate": "Ask whether LeWM is shown to beat random actions",
+    "starts": "Choose {starts[episodes]} starts as the paper does",
+    "baselines": "Play every start without a model: no action, random, replayed, oracle",
+    "success": "Plan from every start with LeWM, and with an untrained one",
+    "probing": "Probe the latents of {probing[episodes]} episodes at most",
+    "surprise": "Measure surprise in {surprise[episodes]} episodes",
+    "tables": "Put what was measured beside what was published",
+    "render_tensorboard": "Write the records as TensorBoard event files",
+    "probe_tensorboard": "Ask the real TensorBoard for every point",
+    "render_rerun": "Write the records as Rerun recordings",
+    "probe_rerun": "Ask the real Rerun for every value",
+    "report": "Write the report page",
+    "seal": "Seal every run into one bundle",
+    "verify": "Read the bundle as a stranger would; refuse what is not as sealed",
+    "worker": "Train {worker} {algo} on {env_id}, {total_timesteps} steps, seed {seed}",
+    "compare": "Compare all foreign trainers on one page",
+    "parity": "Compare with the reference implementation on {questions} questions",
+    "fetch_policy": "Take the foreign policy, every file checked by sha256",
+    "convert_policy": "Convert the foreign policy",
+    "policy": "Let the foreign policy propose actions and LeWM score them",
+    "render_wandb": "Write a run for W&B, {mode}",
+}
 
 
 # What moves data runs where Snakemake runs: compute nodes often have no network, and nothing to gain from copying.
@@ -110,21 +142,27 @@ def gpus_of(run, ranks=1):
     return ranks if run.spec.device == "cuda" else 0
 
 
+def doing(run):
+    """What a planned run does, with its numbers: the message of its rule."""
+    return DOING[run.spec.stage].format(**run.spec.config)
+
+
 def distinct(*names):
     """Those names whose runs differ; of two names for one run the last."""
     return list({PLAN[name].key: name for name in names if name in PLAN}.values())
 
 
-def ended_with():
-    """The lines a person reads last: the bundle, its digest, what was shown, where to look."""
+def told_of(bundle):
+    """The command that says what a bundle shows, and where to look."""
     words = [sys.executable, "-m", "lewm_evidence.cli", "summary"]
-    return shlex.join([*words, str(Path(BUNDLE).parent)])
+    return shlex.join([*words, str(Path(bundle).parent)])
 
 
+# What failed, and what to do, is told by the profiles' logger (src/snakemake_logger_plugin_evidence).
 onsuccess:
     if (
         workflow.is_main_process
         and Path(PLAN["verify"].manifest).exists()
         and Path(BUNDLE).exists()
     ):
-        shell(ended_with())
+        shell(told_of(BUNDLE))

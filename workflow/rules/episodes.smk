@@ -23,9 +23,9 @@ if "score" in PLAN:
         params:
             command=command("score"),
         message:
-            "score: no simulator of this world here"
+            doing(PLAN["score"])
         shell:
-            "{params.command} 2>&1 | tee -i {log:q}"
+            "exec {params.command} >{log:q} 2>&1"
 
 else:
 
@@ -45,9 +45,9 @@ else:
         params:
             command=command("showcase"),
         message:
-            f"showcase: seed {CONFIG.showcase.seed}, at most {CONFIG.showcase.budget} steps"
+            doing(PLAN["showcase"])
         shell:
-            "{params.command} 2>&1 | tee -i {log:q}"
+            "exec {params.command} >{log:q} 2>&1"
 
     rule evaluate:
         """Success and final error over paired starts, against random actions and no action."""
@@ -65,9 +65,9 @@ else:
         params:
             command=command("evaluate"),
         message:
-            f"evaluate: {CONFIG.evaluate.episodes} paired starts"
+            doing(PLAN["evaluate"])
         shell:
-            "{params.command} 2>&1 | tee -i {log:q}"
+            "exec {params.command} >{log:q} 2>&1"
 
     rule gate:
         """Fail, with the figures, when the checkpoint does not hold what evidence must hold."""
@@ -82,6 +82,6 @@ else:
         params:
             command=command("gate"),
         message:
-            "gate: does the checkpoint beat random actions?"
+            doing(PLAN["gate"])
         shell:
-            "{params.command} 2>&1 | tee -i {log:q}"
+            "exec {params.command} >{log:q} 2>&1"

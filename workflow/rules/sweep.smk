@@ -8,12 +8,11 @@ One rule a stage serves all members: the key in a run's path says which. Where a
 run, Snakemake prefers it, because it has no wildcard.
 """
 
-from lewm_evidence.sweep import MEMBER_STAGES, plan_sweep
-
-try:
-    SWEEP = plan_sweep(CONFIG) if CONFIG.sweep is not None else None
-except EvidenceError as error:
-    raise WorkflowError(str(error))
+# By the name of a run, the members that need it.
+MEMBERS_OF = {}
+for member, runs in SWEEP.members.items() if SWEEP is not None else ():
+    for run in runs.values():
+        MEMBERS_OF.setdefault(run.name, []).append(member)
 
 
 def gpus_of_stage(stage):
@@ -35,6 +34,17 @@ def swept_command(stage):
     return lambda wildcards: command_of(SWEEP.runs[f"{stage}/{wildcards.key}"])
 
 
+def swept_doing(stage):
+    """What a member's run is, and whose; several members may share it."""
+
+    def sentence(wildcards):
+        name = f"{stage}/{wildcards.key}"
+        first, *others = MEMBERS_OF[name]
+        return f"{doing(SWEEP.runs[name])}; {first}{f' and {len(others)} more' if others else ''}"
+
+    return sentence
+
+
 def swept_products(wildcards):
     """What `sweep` asks for: the page, and the bundle of every member."""
     if SWEEP is None:
@@ -43,6 +53,7 @@ def swept_products(wildcards):
         )
     return [
         SWEEP.aggregate.manifest,
+        *rules.sweep_results.output,
         *(
             f"evidence/{runs['seal'].key}/bundle.json"
             for runs in SWEEP.members.values()
@@ -54,6 +65,8 @@ rule sweep:
     """Everything: the page, and a sealed bundle of each member."""
     input:
         swept_products,
+    message:
+        "All of it is there"
 
 
 if SWEEP is not None and WORKERS:
@@ -84,8 +97,11 @@ for STAGE in MEMBER_STAGES if SWEEP is not None else ():
             gpu=gpus_of_stage(STAGE),
         params:
             command=swept_command(STAGE),
+            doing=swept_doing(STAGE),
+        message:
+            "{params.doing}"
         shell:
-            "{params.command} 2>&1 | tee -i {log:q}"
+            "exec {params.command} >{log:q} 2>&1"
 
 
 if SWEEP is not None:
@@ -109,6 +125,6 @@ if SWEEP is not None:
         params:
             command=lambda wildcards: command_of(SWEEP.aggregate),
         message:
-            f"aggregate: {len(SWEEP.members)} members"
+            f"Gather {len(SWEEP.members)} members on one page"
         shell:
-            "{params.command} 2>&1 | tee -i {log:q}"
+            "exec {params.command} >{log:q} 2>&1"

@@ -18,9 +18,9 @@ rule render_tensorboard:
     params:
         command=command("render_tensorboard"),
     message:
-        "render_tensorboard: records to event files"
+        doing(PLAN["render_tensorboard"])
     shell:
-        "{params.command} 2>&1 | tee -i {log:q}"
+        "exec {params.command} >{log:q} 2>&1"
 
 
 rule probe_tensorboard:
@@ -36,9 +36,9 @@ rule probe_tensorboard:
     params:
         command=command("probe_tensorboard"),
     message:
-        "probe_tensorboard: does TensorBoard show every point?"
+        doing(PLAN["probe_tensorboard"])
     shell:
-        "{params.command} 2>&1 | tee -i {log:q}"
+        "exec {params.command} >{log:q} 2>&1"
 
 
 if "showcase" in PLAN:
@@ -56,9 +56,9 @@ if "showcase" in PLAN:
         params:
             command=command("render_rerun"),
         message:
-            "render_rerun: records to a recording"
+            doing(PLAN["render_rerun"])
         shell:
-            "{params.command} 2>&1 | tee -i {log:q}"
+            "exec {params.command} >{log:q} 2>&1"
 
     rule probe_rerun:
         """Verify the recording with the real Rerun and read every value back."""
@@ -73,9 +73,9 @@ if "showcase" in PLAN:
         params:
             command=command("probe_rerun"),
         message:
-            "probe_rerun: does Rerun show every value?"
+            doing(PLAN["probe_rerun"])
         shell:
-            "{params.command} 2>&1 | tee -i {log:q}"
+            "exec {params.command} >{log:q} 2>&1"
 
     rule report:
         """One self-contained page of numbers and pictures."""
@@ -90,6 +90,6 @@ if "showcase" in PLAN:
         params:
             command=command("report"),
         message:
-            "report: one page"
+            doing(PLAN["report"])
         shell:
-            "{params.command} 2>&1 | tee -i {log:q}"
+            "exec {params.command} >{log:q} 2>&1"

@@ -27,8 +27,11 @@ if WORKERS:
         """All configured foreign trainers, sealed and verified."""
         input:
             WORKERS["verify"].manifest,
+            rules.workers_results.output,
         params:
             links=shlex.join(links(CONFIG, WORKERS)),
+        message:
+            "Link TensorBoard files to where the trainers' documents look"
         shell:
             "{sys.executable} -m lewm_evidence.workers.links {params.links}"
 
@@ -45,10 +48,11 @@ if WORKERS:
             key="|".join(run.key for run in SHOWN),
         params:
             command=lambda w: command_of(worker_run(w.key)),
+            doing=lambda w: doing(worker_run(w.key)),
         message:
-            "workers, {wildcards.stage}: {wildcards.key}"
+            "{params.doing}"
         shell:
-            "{params.command} 2>&1 | tee -i {log:q}"
+            "exec {params.command} >{log:q} 2>&1"
 
 
 if "fetch_policy" in WORKERS:
@@ -65,9 +69,9 @@ if "fetch_policy" in WORKERS:
         params:
             command=command_of(WORKERS["fetch_policy"]),
         message:
-            "fetch_policy"
+            doing(WORKERS["fetch_policy"])
         shell:
-            "{params.command} 2>&1 | tee -i {log:q}"
+            "exec {params.command} >{log:q} 2>&1"
 
 
 if TRACKED:
@@ -87,15 +91,17 @@ if ENVIRONMENT_OF:
         """Install a worker's locked requirements into an environment of its own."""
         output:
             "envs/{environment}/ready.json",
+        log:
+            "logs/worker_env/{environment}.log",
         wildcard_constraints:
             environment="|".join(sorted(set(ENVIRONMENT_OF.values()))),
         params:
             worker=lambda w: w.environment.rsplit("-", 1)[0],
             build=torch_build(),
         message:
-            "worker_env: {wildcards.environment}"
+            "Install {wildcards.environment} from its locked requirements; takes minutes, once"
         shell:
-            "{sys.executable} -m lewm_evidence.workers.environment {params.worker} --build {params.build} --locks {LOCKS:q}"
+            "{sys.executable} -m lewm_evidence.workers.environment {params.worker} --build {params.build} --locks {LOCKS:q} >{log:q} 2>&1"
 
     rule worker:
         """Run a foreign program in its own environment: a trainer, a policy, the reference, or W&B."""
@@ -114,7 +120,8 @@ if ENVIRONMENT_OF:
         threads: CONFIG.threads
         params:
             command=lambda w: command_of(worker_run(w.key)),
+            doing=lambda w: doing(worker_run(w.key)),
         message:
-            "{wildcards.stage}: {wildcards.key}"
+            "{params.doing}"
         shell:
-            "{params.command} 2>&1 | tee -i {log:q}"
+            "exec {params.command} >{log:q} 2>&1"

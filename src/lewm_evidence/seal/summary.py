@@ -1,6 +1,8 @@
 """What a person wants to know of a bundle at the end: is it good news, which bundle is it, where to look."""
 
 import shlex
+import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,7 +34,9 @@ def summary(bundle: Path) -> list[str]:
     if "score" in runs:
         rows = [event.fields for event in runs["score"].events("score/skipped")]
         lines += [f"skipped  {row['stage']}: {row['reason']}" for row in rows]
-    return [*lines, *_places(runs), f"check    lewm-evidence verify {shlex.quote(str(bundle))}"]
+    if "gate" in runs:
+        lines += _verdict(runs["gate"])
+    return [*lines, *_places(bundle, runs)]
 
 
 def _scores(run: FinishedRun) -> Iterator[str]:
@@ -55,16 +59,31 @@ def _scores(run: FinishedRun) -> Iterator[str]:
     yield "         (95 % intervals, paired starts)"
 
 
-def _places(runs: dict[str, FinishedRun]) -> Iterator[str]:
+def _verdict(run: FinishedRun) -> Iterator[str]:
+    for check in run.events("gate/check"):
+        yield f"holds    {check.fields['name']}: {check.fields['value']:.1f} px, below {check.fields['bound']:.1f} px"
+
+
+def _places(bundle: Path, runs: dict[str, FinishedRun]) -> Iterator[str]:
+    program, place = _program(), shlex.quote(str(bundle))
     for page in (*_files(runs, "report", ".html"), *_files(runs, "compare", ".html")):
         yield f"report   {page}"
+    if "report" in runs:
+        yield f"look     {program} report {place}"
     if any("tfevents" in file.name for file in _files(runs, "render_tensorboard", "")):
-        folder = runs["render_tensorboard"].path / "views"
-        command = "tensorboard --host 127.0.0.1 --samples_per_plugin images=1000 --logdir"
-        yield f"look     {command} {shlex.quote(str(folder))}"
-    recordings = [shlex.quote(str(file)) for file in _files(runs, "render_rerun", ".rrd")]
-    if recordings:
-        yield f"look     rerun {' '.join(recordings)}"
+        yield f"look     {program} open-tensorboard --logdir {shlex.quote(str(bundle / BAG))}"
+    for recording in _files(runs, "render_rerun", "showcase.rrd"):
+        yield f"look     {program} open-rerun {shlex.quote(str(recording))}"
+    yield f"check    {program} verify {place}"
+
+
+def _program() -> str:
+    """This program as a person can type it here: by its name where a shell finds it, else by its place."""
+    name = "lewm-evidence"
+    place = Path(sys.executable).with_name(name)
+    if shutil.which(name) or not place.exists():
+        return name
+    return shlex.quote(str(place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place))
 
 
 def _files(runs: dict[str, FinishedRun], stage: str, ending: str) -> list[Path]:
