@@ -131,8 +131,8 @@ def _showcase(args: argparse.Namespace) -> int:
         status = _show(args, *done) if shown else 0
         if live is not None and not args.rerun_connect_url:
             place = f"{live.server_uri}, until Ctrl-C" if live.server_uri else "the viewer, until it is closed"
-            tell(args, f"{'live':<12} {place}")
             with suppress(KeyboardInterrupt):
+                tell(args, f"{'live':<12} {place}")
                 live.wait()
     return status
 
