@@ -16,6 +16,7 @@ from report_runs import (
     HOSTILE,
     HOSTILE_WRITERS,
     build,
+    build_scored,
     make,
     page_of,
     write_probing,
@@ -60,6 +61,13 @@ def in_bundle(run: Path, bundle: Path) -> Path:
     place.parent.mkdir(parents=True)
     place.write_bytes((run / "views" / "report" / "index.html").read_bytes())
     return place
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page about a checkpoint whose world has no simulator."""
+    runs = tmp_path_factory.mktemp("scored")
+    return page_of(make(runs, build_scored(runs, probe_tensorboard=write_probe("tensorboard")))[2])
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +124,12 @@ def test_page_opens_in_silence_in_both_themes(
 @pytest.mark.parametrize("size", [{"width": 1280, "height": 900}, PHONE])
 def test_axe_finds_nothing(visit: Callable[..., Any], report: Path, scheme: str, size: dict[str, int]) -> None:
     """No violation of any rule of axe-core, with everything unfolded."""
+    check_with_axe(visit(report, color_scheme=scheme, viewport=size))
+
+
+def check_with_axe(page: Any) -> None:
+    """Unfolds everything and lets axe-core look at it."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
-    page = visit(report, color_scheme=scheme, viewport=size)
     page.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true; })")
     page.evaluate("dispatchEvent(new Event('resize'))")
     found = axe.Axe().run(page).response["violations"]
@@ -267,6 +279,22 @@ def test_hostile_words_stay_words(visit: Callable[..., Any], tmp_path: Path) -> 
     assert HOSTILE in page.locator(".why").inner_text()
     assert page.locator("img[src=x]").count() == 0 and page.locator("script").count() == 1
     assert page.locator("footer").is_visible()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("size", [{"width": 1280, "height": 900}, PHONE])
+def test_a_page_without_episode_is_as_good(
+    visit: Callable[..., Any], scored: Path, scheme: str, size: dict[str, int]
+) -> None:
+    """axe finds nothing, the script runs without a player, nothing is too wide, and commands can be copied."""
+    page = visit(scored, color_scheme=scheme, viewport=size, permissions=["clipboard-read", "clipboard-write"])
+    check_with_axe(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == size["width"]
+    button = page.locator(".copy").nth(1)
+    button.click()
+    until(page, lambda: button.inner_text() == "Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == "lewm-evidence verify ."
+    assert page.locator("h1").inner_text().endswith("how well it plans was not measured")
 
 
 def test_page_stays_small(report: Path) -> None:

@@ -77,19 +77,20 @@ if "showcase" in PLAN:
         shell:
             "{params.command} 2>&1 | tee -i {log:q}"
 
-    rule report:
-        """One self-contained page of numbers and pictures."""
-        input:
-            PLAN["report"].inputs,
-        output:
-            made("report"),
-        log:
-            log_of("report"),
-        benchmark:
-            benchmark_of("report")
-        params:
-            command=command("report"),
-        message:
-            "report: one page"
-        shell:
-            "{params.command} 2>&1 | tee -i {log:q}"
+
+rule report:
+    """One self-contained page of numbers and pictures."""
+    input:
+        PLAN["report"].inputs,
+    output:
+        made("report"),
+    log:
+        log_of("report"),
+    benchmark:
+        benchmark_of("report")
+    params:
+        command=command("report"),
+    message:
+        "report: one page"
+    shell:
+        "{params.command} 2>&1 | tee -i {log:q}"

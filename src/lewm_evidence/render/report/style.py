@@ -25,7 +25,7 @@ td.good, td.bad { white-space: nowrap; }
 .facts dt { color: var(--muted); font-size: .86rem; }
 .facts dd { margin: 0; font-size: .88rem; line-height: 1.45; overflow-wrap: anywhere; }
 .facts dd:first-of-type { font-size: 1.4rem; font-weight: 600; letter-spacing: -.01em; }
-.player { margin: 0; } .player > p { margin: .35rem 0 0; font-variant-numeric: tabular-nums; font-size: .9rem; }
+.hero > figure { margin: 0; } .player > p { margin: .35rem 0 0; font-variant-numeric: tabular-nums; font-size: .9rem; }
 .player .now { font-weight: 600; }
 .controls { display: none; } .js .controls { display: flex; flex-wrap: wrap; gap: .4rem .7rem; align-items: center; margin-top: .6rem; }
 .controls input[type=range] { flex: 1; min-width: 7rem; accent-color: var(--lewm); }
@@ -66,7 +66,7 @@ dl.plain { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1.2
 dl.plain dt { color: var(--muted); } dl.plain dd { margin: 0; overflow-wrap: anywhere; }
 .screens { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 1rem; } .screens figure { margin: .5rem 0; }
 @media (min-width: 62rem) { .beside { grid-column: span 2; } }
-@media (max-width: 56rem) { .hero { grid-template-columns: minmax(0, 1fr); } .player { max-width: 30rem; } }
+@media (max-width: 56rem) { .hero { grid-template-columns: minmax(0, 1fr); } .hero > figure { max-width: 30rem; } }
 @media (max-width: 40rem) {
   nav { position: static; } html { scroll-padding-top: 0; }
   .decisions figure { display: grid; grid-template-columns: 1fr 1fr; gap: .4rem .7rem; align-items: start; }
