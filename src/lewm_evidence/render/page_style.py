@@ -49,6 +49,10 @@ thead th { color: var(--muted); font-weight: 500; font-size: .86rem; }
 td.n, th.n { text-align: right; white-space: nowrap; }
 td:last-child, th:last-child { padding-right: 0; }
 .wide { overflow-x: auto; }
+/* Reachable by keyboard; a shade at the right edge, gone at the end, says that there is more. */
+.wide[tabindex] { background:
+  linear-gradient(to right, transparent, var(--paper) 60%) right / 2.4rem 100% no-repeat local,
+  linear-gradient(to left, var(--grid), transparent) right / .8rem 100% no-repeat scroll; }
 code, pre { font: .86em/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace; }
 code { overflow-wrap: anywhere; }
 pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }

@@ -45,10 +45,6 @@ td.good, td.bad { white-space: nowrap; }
 .scene .here { fill: #1b1f24; stroke: #fff; stroke-width: 2px; }
 /* The simulator's pictures are white in both themes, and so are the colours on them. */
 .player .scene { color-scheme: light; }
-/* The script makes those reachable that scroll; a shade at their right edge, gone at the end, says that there is more. */
-.wide[tabindex] { background:
-  linear-gradient(to right, transparent, var(--paper) 60%) right / 2.4rem 100% no-repeat local,
-  linear-gradient(to left, var(--grid), transparent) right / .8rem 100% no-repeat scroll; }
 .key { display: inline-flex; vertical-align: middle; align-items: center; gap: .35rem; margin-right: 1rem; white-space: nowrap; }
 .swatch { print-color-adjust: exact; width: 1.2rem; height: .55rem; border-radius: 2px; display: inline-block; }
 .swatch.dashed { height: 0; border-top: 2.5px dashed var(--goal); border-radius: 0; }
