@@ -68,7 +68,7 @@ def _score(runs: Runs) -> Row:
     run, checkpoint = runs["score"], runs["checkpoint"]
     arrays = score_arrays(run)
     costs = arrays["costs"].astype(np.float64)
-    cheapest = run.scalars("score/cem/elite_cost_min")
+    cheapest = run.scalars("score/cem/elite_cost_min").values()
     return {
         "world": checkpoint.spec.config.get("world"),
         "tensors": checkpoint.last("checkpoint/tensors"),
@@ -78,7 +78,7 @@ def _score(runs: Runs) -> Row:
         "candidates": len(costs),
         "horizon": arrays["candidates"].shape[1],
         "costs": {"lowest": costs.min(), "median": float(np.median(costs)), "highest": costs.max()},
-        "search": {"iterations": len(cheapest), "lowest": cheapest[max(cheapest)]},
+        "search": {"iterations": len(cheapest), "lowest": min(cheapest)},
         "repeats": _event(run, "score/repeats"),
         "skipped": [event.fields for event in run.events("score/skipped")],
     }

@@ -65,8 +65,8 @@ SPEED = """
 <td class="n">{{ row.slowest | ms }}</td><td class="n">{{ row.warm | length }}</td></tr>
 {% endfor %}
 {% endcall %}</div></div>
-<figcaption>These figures belong to one machine and are no result: another run may differ here and nowhere else. First call: empty
-caches, before anything else has run.</figcaption></figure>
+<figcaption>These figures belong to one machine and are no result: another run may differ here and nowhere else. First call: before
+any other of its kind.</figcaption></figure>
 {% call table("Stages", ["stage", ">wall time", ">peak memory"]) %}
 {% for row in measured.stages %}
 <tr><th scope="row">{{ row.role }}</th><td class="n">{{ row.wall | ms }}</td><td class="n">{{ row.peak | size }}</td></tr>

@@ -11,8 +11,7 @@ SCORED_HERO = """\
 There is no simulator of {{ score.world }} here, so nothing was acted out: no goal was tried, no baseline met, no verdict reached.</p>
 <p>What was shown: the file holds every tensor of the model and no other, {{ score.tensors | number(0) }} in all, and every value is finite. The model encodes two
 pictures and scores {{ score.candidates | number(0) }} random action sequences between them, {{ score.costs.lowest | number(2) }} to {{ score.costs.highest | number(2) }};
-{% if score.repeats.equal %}{{ score.repeats.repeats }} times in a row latents and costs were the same to the bit.{% else %}of {{ score.repeats.repeats }} times, not all gave the same latents and costs.{% endif %}
-CEM searches with it, and finds a sequence of cost {{ score.search.lowest | number(2) }}.</p>
+{% if score.repeats.equal %}{{ score.repeats.repeats }} times in a row latents and costs were the same to the bit.{% else %}of {{ score.repeats.repeats }} times, not all gave the same latents and costs.{% endif %} CEM searches with it, and finds a sequence of cost {{ score.search.lowest | number(2) }}.</p>
 <p>The pictures are seeded patterns, not scenes of {{ score.world }}. The numbers show that the whole model computes; they say
 nothing of how good its predictions are.</p>
 </div>
