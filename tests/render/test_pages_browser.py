@@ -43,3 +43,15 @@ def test_page_is_for_everybody(
     dark = page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(20, 23, 27)"
     assert dark == (scheme == "dark")
     assert page.evaluate("document.documentElement.scrollWidth") == size["width"]
+
+
+@pytest.mark.parametrize("make", [sweep_page, trainers_page])
+def test_no_table_is_cut_off_on_paper(visit: Callable[..., Any], tmp_path: Path, make: Callable[[], str]) -> None:
+    """On A4, upright and with usual margins, every table fits; paper does not scroll."""
+    place = tmp_path / "page.html"
+    place.write_text(make(), encoding="utf-8")
+    page = visit(place, viewport={"width": 718, "height": 1000})
+    page.emulate_media(media="print")
+    tables = page.locator(".wide")
+    assert tables.count() == 1
+    assert tables.evaluate("it => it.scrollWidth <= it.clientWidth")

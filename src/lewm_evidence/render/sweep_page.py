@@ -9,6 +9,7 @@ tbody th, tbody td { vertical-align: middle; }
 td details { min-width: 4rem; max-width: 22rem; }
 .key { white-space: nowrap; margin-right: 1rem; }
 .key i { display: inline-block; width: .7rem; height: .7rem; border-radius: 50%; margin-right: .3rem; print-color-adjust: exact; }
+@media print { td svg { width: 6rem; } table { font-size: .8rem; } }
 """
 
 PAGE = """\
