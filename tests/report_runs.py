@@ -7,9 +7,10 @@ from typing import Any
 
 import example_runs
 import stage_runs
+import tiny
 from lewm_evidence.canonical import canonical_json
 from lewm_evidence.records import FinishedRun, Run
-from lewm_evidence.stages import report
+from lewm_evidence.stages import report, score
 
 # Whatever record it stands in, it must come out as words.
 HOSTILE = "</script></style><script>document.title='broken'</script><img src=x onerror=\"document.title='broken'\">'\""
@@ -36,6 +37,28 @@ def build(runs: Path, name: str = "pusht", **writers: Callable[[Run], None]) -> 
         config = {"source": "embedded", "name": name} if role == "fetch" else {"seed": 11}
         stage = {"smoke_train": "train"}.get(role, role)
         made["checkpoint" if role == "fetch" else role] = stage_runs.run_stage(runs, stage, write, config)
+    return made
+
+
+def build_scored(runs: Path, **writers: Callable[[Run], None]) -> dict[str, FinishedRun]:
+    """Returns runs by role about a tiny checkpoint of a world without simulator, really scored."""
+
+    def write_fetch(out: Run) -> None:
+        tiny.tiny_checkpoint(out.path / "checkpoint", world="reacher")
+        out.scalar("checkpoint/parameters", 12345)
+        out.scalar("checkpoint/tensors", 67)
+
+    pinned = {"source": "hub", "repo": "someone/lewm-reacher", "revision": "0" * 40, "world": "reacher"}
+    fetched = stage_runs.run_stage(runs, "fetch", write_fetch, pinned)
+    made = {"checkpoint": fetched}
+    defaults: dict[str, Callable[[Run], None]] = {
+        "score": score.run,
+        "probe_tensorboard": lambda out: out.event("probe/tensorboard", tags=12, points=345),
+        "smoke_train": example_runs.write_train,
+    }
+    for role, write in (defaults | writers).items():
+        stage, config = {"smoke_train": "train"}.get(role, role), {"seed": 11, "planner": stage_runs.PLANNER}
+        made[role] = stage_runs.run_stage(runs, stage, write, config, checkpoint=fetched)
     return made
 
 
@@ -114,6 +137,18 @@ def write_hostile_tables(out: Run) -> None:
     """Records rows of a table whose words are markup."""
     write_tables(out)
     out.event("tables/differs", 1, text=HOSTILE)
+
+
+def write_hostile_score(out: Run) -> None:
+    """Scores, but says that repeats differed and skips a stage whose name and reason are markup."""
+    event = out.event
+
+    def hostile(tag: str, *place: Any, **fields: Any) -> None:
+        changed = {"score/repeats": {"equal": False}, "score/skipped": {"stage": HOSTILE, "reason": HOSTILE}}
+        event(tag, *place, **(fields | changed.get(tag, {})))
+
+    out.event = hostile  # type: ignore[method-assign]
+    score.run(out)
 
 
 HOSTILE_WRITERS: dict[str, Callable[[Run], None]] = {

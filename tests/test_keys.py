@@ -136,10 +136,12 @@ def test_a_world_without_simulator_is_scored_and_the_rest_is_left_out() -> None:
     preset = {"source": "preset", "name": "reacher", "action_mean": [0.0, 0.0], "action_std": [1.0, 1.0]}
     made = plan(Config.model_validate({"checkpoint": preset}))
     assert {"fetch", "score", "render_tensorboard", "probe_tensorboard", "seal", "verify"} <= made.keys()
-    assert not {"showcase", "evaluate", "gate", "render_rerun", "report"} & made.keys()
+    assert not {"showcase", "evaluate", "gate", "render_rerun"} & made.keys()
     shown = {"fetch", "smoke_train", "score"}
     assert set(made["render_tensorboard"].spec.inputs) == shown
-    assert set(made["seal"].spec.inputs) == {"smoke_collect", *shown, "render_tensorboard", "probe_tensorboard"}
+    assert set(made["report"].spec.inputs) == {"checkpoint", "score", "smoke_train", "probe_tensorboard"}
+    views = {"render_tensorboard", "probe_tensorboard", "report"}
+    assert set(made["seal"].spec.inputs) == {"smoke_collect", *shown, *views}
 
 
 def test_a_trained_checkpoint_takes_the_place_of_a_fetched_one() -> None:

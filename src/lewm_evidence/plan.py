@@ -127,11 +127,9 @@ def plan(config: Config, runs: Path = Path("runs")) -> dict[str, Planned]:
         add("score", scored, checkpoint=checkpoint)
     unused = _unused(config)
     _add_tensorboard([name for name in made if name not in unused], add)
-    if "showcase" in made:
-        told = ["showcase", "evaluate", "gate", "probe_tensorboard", "probe_rerun"]
-        told += ["smoke_train"] if "smoke_train" in made else []
-        told += ["tables", "probing", "surprise"] if config.tables.sealed else []
-        add("report", {}, checkpoint=checkpoint, **{name: name for name in told})
+    told = ["score", "showcase", "evaluate", "gate", "probe_tensorboard", "probe_rerun", "smoke_train"]
+    told += ["tables", "probing", "surprise"] if config.tables.sealed else []
+    add("report", {}, checkpoint=checkpoint, **{name: name for name in told if name in made})
     add("seal", {"config": whole}, **{stage: stage for stage in made if stage not in unused})
     add("verify", {}, seal="seal")
     return made

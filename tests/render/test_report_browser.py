@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ import pytest
 from PIL import Image
 
 import example_runs
+from browsing import PHONE, SCHEMES, SIZES, check_with_axe
 from lewm_evidence.records import Run
 from report_runs import (
     HOSTILE,
     HOSTILE_WRITERS,
     build,
+    build_scored,
     make,
     page_of,
     write_probing,
@@ -25,9 +27,6 @@ from report_runs import (
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = Path("/usr/bin/chromium")
-PHONE = {"width": 390, "height": 844}
-SCHEMES = ("light", "dark")
 UNFOLDED = "document.querySelectorAll('details[open]').length"
 BACKGROUND = "getComputedStyle(document.documentElement).backgroundColor"
 
@@ -63,38 +62,10 @@ def in_bundle(run: Path, bundle: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A running Chromium."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"there is no Chromium at {CHROMIUM}")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed; pip install '.[docs]'")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def visit(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Opens a page; in the end there must have been no error, no warning, and no request but for the page."""
-    contexts, heard, asked = [], [], []
-
-    def open_page(path: Path, **options: Any) -> Any:
-        context = browser.new_context(**{"reduced_motion": "reduce", "offline": True, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: heard.append(message.text))
-        page.on("pageerror", lambda error: heard.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(path.as_uri())
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert heard == []
-    assert [url[:60] for url in asked if not url.startswith(("file:", "data:"))] == []
-    assert sum(url.startswith("file:") for url in asked) == len(contexts)
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page about a checkpoint whose world has no simulator."""
+    runs = tmp_path_factory.mktemp("scored")
+    return page_of(make(runs, build_scored(runs, probe_tensorboard=write_probe("tensorboard")))[2])
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -113,15 +84,10 @@ def test_page_opens_in_silence_in_both_themes(
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("size", [{"width": 1280, "height": 900}, PHONE])
+@pytest.mark.parametrize("size", SIZES)
 def test_axe_finds_nothing(visit: Callable[..., Any], report: Path, scheme: str, size: dict[str, int]) -> None:
     """No violation of any rule of axe-core, with everything unfolded."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
-    page = visit(report, color_scheme=scheme, viewport=size)
-    page.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true; })")
-    page.evaluate("dispatchEvent(new Event('resize'))")
-    found = axe.Axe().run(page).response["violations"]
-    assert [(rule["id"], [node["html"][:120] for node in rule["nodes"][:3]]) for rule in found] == []
+    check_with_axe(visit(report, color_scheme=scheme, viewport=size))
 
 
 def test_phone_shows_all_without_scrolling_sideways(visit: Callable[..., Any], report: Path) -> None:
@@ -267,6 +233,22 @@ def test_hostile_words_stay_words(visit: Callable[..., Any], tmp_path: Path) -> 
     assert HOSTILE in page.locator(".why").inner_text()
     assert page.locator("img[src=x]").count() == 0 and page.locator("script").count() == 1
     assert page.locator("footer").is_visible()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("size", SIZES)
+def test_a_page_without_episode_is_as_good(
+    visit: Callable[..., Any], scored: Path, scheme: str, size: dict[str, int]
+) -> None:
+    """axe finds nothing, the script runs without a player, nothing is too wide, and commands can be copied."""
+    page = visit(scored, color_scheme=scheme, viewport=size, permissions=["clipboard-read", "clipboard-write"])
+    check_with_axe(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == size["width"]
+    button = page.locator(".copy").nth(1)
+    button.click()
+    until(page, lambda: button.inner_text() == "Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == "lewm-evidence verify ."
+    assert page.locator("h1").inner_text().endswith("how well it plans was not measured")
 
 
 def test_page_stays_small(report: Path) -> None:

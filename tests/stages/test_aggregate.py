@@ -72,7 +72,7 @@ def test_the_page_links_every_run_and_bundle_and_needs_nothing_else(tmp_path: Pa
     assert sum(place.is_dir() for place in places) == 6
     assert sum(place.parent == (tmp_path / "evidence").resolve() for place in places) == 6
     assert "b&lt;i&gt;" in text and "b<i>" not in text
-    assert "<script" not in text and "http" not in text
+    assert "<script" not in text and "://" not in text and "default-src &#39;none&#39;" in text
     assert len((page.parent / "table.csv").read_text().splitlines()) == 7
 
 

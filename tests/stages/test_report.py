@@ -22,7 +22,17 @@ from lewm_evidence.errors import StageError
 from lewm_evidence.plan import plan
 from lewm_evidence.records import FinishedRun, Run
 from lewm_evidence.stages import evaluate, showcase
-from report_runs import HOSTILE, HOSTILE_WRITERS, build, make, write_probing, write_surprise, write_tables
+from report_runs import (
+    HOSTILE,
+    HOSTILE_WRITERS,
+    build,
+    build_scored,
+    make,
+    write_hostile_score,
+    write_probing,
+    write_surprise,
+    write_tables,
+)
 
 VOID = {"meta", "img", "br", "source", "link", "input", "hr"}
 
@@ -311,3 +321,58 @@ def test_plan_gives_the_report_what_it_draws() -> None:
     assert set(plan(Config())["report"].spec.inputs) == always | {"smoke_train"}
     sealed = Config.model_validate({"smoke": None, "tables": {"sealed": True}})
     assert set(plan(sealed)["report"].spec.inputs) == always | {"tables", "probing", "surprise"}
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any], FinishedRun]:
+    """A report on a checkpoint of a world that has no simulator."""
+    runs = tmp_path_factory.mktemp("scored")
+    return make(runs, build_scored(runs))
+
+
+def test_a_scored_checkpoint_has_a_page_that_claims_no_planning(
+    scored: tuple[str, dict[str, Any], FinishedRun],
+) -> None:
+    """It says what was shown and what not, draws no episode and no verdict, and leaves out `showcase.json`."""
+    page, summary, done = scored
+    assert "how well it plans was not measured" in page and "no simulator of reacher here" in page
+    assert "it holds" not in page and "data-agents" not in page and "TensorBoard showed" in page
+    assert "reproduce . --only score" in page
+    assert not {"evaluate", "gate", "showcase"} & summary.keys()
+    assert not (done.path / "views" / "showcase.json").exists()
+
+
+def test_a_scored_page_has_the_numbers_of_its_run(scored: tuple[str, dict[str, Any], FinishedRun]) -> None:
+    """Costs, search, repeats and every skipped stage with its reason are those that the stage score recorded."""
+    page, summary, done = scored
+    run = FinishedRun(done.path.parents[1] / done.spec.inputs["score"])
+    costs = run.arrays("arrays/score/model/00000.safetensors")["costs"]
+    told = summary["score"]
+    assert (told["costs"]["lowest"], told["costs"]["highest"]) == pytest.approx((costs.min(), costs.max()))
+    assert told["candidates"] == len(costs) == stage_runs.PLANNER["num_samples"]
+    cheapest = run.scalars("score/cem/elite_cost_min").values()
+    assert told["search"] == {"iterations": stage_runs.PLANNER["iterations"], "lowest": min(cheapest)}
+    assert told["repeats"] == {"repeats": 5, "equal": True} and "the same to the bit" in page
+    skipped = [event.fields for event in run.events("score/skipped")]
+    assert told["skipped"] == skipped and len(skipped) == 5
+    for row in skipped:
+        assert f'<th scope="row">{row["stage"]}</th><td>{row["reason"]}</td>' in page
+
+
+def test_a_scored_page_stands_on_its_own(scored: tuple[str, dict[str, Any], FinishedRun]) -> None:
+    """Its contents lead to sections that are there, everything is inside it, and its policy knows its script."""
+    test_page_needs_nothing_else(scored)
+    test_only_the_pages_own_script_may_run(scored)
+    test_page_can_be_heard(scored)
+    elements = read(scored[0]).elements
+    ids = {attributes.get("id") for _, attributes in elements}
+    links = [(attributes["href"] or "")[1:] for tag, attributes in elements if tag == "a" and "href" in attributes]
+    assert len(links) > 6 and set(links) <= ids
+
+
+def test_scores_that_differ_are_said_and_words_stay_words(tmp_path: Path) -> None:
+    """A model that answers differently each time is not called equal; markup in a reason is escaped."""
+    page, _, _ = make(tmp_path, build_scored(tmp_path, score=write_hostile_score))
+    assert "✗ scores differ" in page and "the same to the bit" not in page
+    assert page.count("<script") == page.count("</script") == page.count("</style") == 1
+    assert "<img src=x" not in page

@@ -36,10 +36,28 @@ def test_what_was_recorded_is_what_the_model_computes(done: FinishedRun) -> None
     assert np.isfinite(arrays["plan"].numpy()).all()
 
 
+def test_it_scores_again_and_says_whether_that_was_equal(
+    done: FinishedRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The same questions have the same answers on this machine; a model whose answers drift is told as such."""
+
+    def repeats(run: FinishedRun) -> dict[str, object]:
+        (event,) = run.events("score/repeats")
+        return dict(event.fields)
+
+    assert repeats(done) == {"repeats": score.REPEATS, "equal": True}
+    assert sum(timing.tag == "latency/cost" for timing in done.timings()) == score.REPEATS
+    exact = score.FastLeWM.cost_from_latents
+    drift = iter(range(1000))
+    monkeypatch.setattr(score.FastLeWM, "cost_from_latents", lambda *given: exact(*given) + 1e-3 * next(drift))
+    fetched = stage_runs.checkpoint(tmp_path, "reacher")
+    assert repeats(stage_runs.run_stage(tmp_path, "score", score.run, CONFIG, checkpoint=fetched))["equal"] is False
+
+
 def test_what_needs_the_simulator_is_a_row_with_its_reason(done: FinishedRun) -> None:
     """Nothing is silently absent."""
     rows = {event.fields["stage"]: event.fields["reason"] for event in done.events("score/skipped")}
-    assert {"showcase", "evaluate", "gate", "report"} <= rows.keys()
+    assert {"showcase", "evaluate", "gate"} <= rows.keys()
     assert all("no simulator of reacher" in str(reason) for reason in rows.values())
 
 

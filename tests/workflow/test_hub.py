@@ -76,7 +76,7 @@ def test_a_pinned_checkpoint_ends_in_a_verified_bundle(hub: Hub, tmp_path: Path)
 
 @pytest.mark.slow
 def test_a_checkpoint_without_simulator_ends_in_a_bundle_that_says_what_is_skipped(hub: Hub, tmp_path: Path) -> None:
-    """Loaded, encoded, scored, sealed; the last lines name what needs a simulator, and why it is not there."""
+    """Loaded, encoded, scored, sealed; the last lines name what needs a simulator, and a page tells the same."""
     pinned = tmp_path / "pinned.yaml"
     command = [sys.executable, "-m", "lewm_evidence.cli", "pin", REPO, "--world", "pusht", "--output", str(pinned)]
     assert subprocess.run(command, check=False).returncode == 0
@@ -88,3 +88,9 @@ def test_a_checkpoint_without_simulator_ends_in_a_bundle_that_says_what_is_skipp
     (bundle,) = (project.path / "evidence").iterdir()
     assert {run.split("/")[0] for run in verify(bundle).runs.values()} >= {"fetch", "score", "probe_tensorboard"}
     assert "skipped  evaluate: there is no simulator of reacher here" in done.stdout
+    (page,) = bundle.glob("bag/data/runs/report/*/views/report/index.html")
+    assert f"report   {page.relative_to(project.path)}" in done.stdout
+    told = page.read_text()
+    assert "how well it plans was not measured" in told and "the same to the bit" in told
+    again = [sys.executable, "-m", "lewm_evidence.cli", "reproduce", str(bundle), "--only", "score"]
+    assert "lewm-evidence reproduce . --only score" in told and subprocess.run(again, check=False).returncode == 0

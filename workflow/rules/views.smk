@@ -77,19 +77,20 @@ if "showcase" in PLAN:
         shell:
             "exec {params.command} >{log:q} 2>&1"
 
-    rule report:
-        """One self-contained page of numbers and pictures."""
-        input:
-            PLAN["report"].inputs,
-        output:
-            made("report"),
-        log:
-            log_of("report"),
-        benchmark:
-            benchmark_of("report")
-        params:
-            command=command("report"),
-        message:
-            doing(PLAN["report"])
-        shell:
-            "exec {params.command} >{log:q} 2>&1"
+
+rule report:
+    """One self-contained page of numbers and pictures."""
+    input:
+        PLAN["report"].inputs,
+    output:
+        made("report"),
+    log:
+        log_of("report"),
+    benchmark:
+        benchmark_of("report")
+    params:
+        command=command("report"),
+    message:
+        doing(PLAN["report"])
+    shell:
+        "exec {params.command} >{log:q} 2>&1"

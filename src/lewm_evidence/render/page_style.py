@@ -49,6 +49,10 @@ thead th { color: var(--muted); font-weight: 500; font-size: .86rem; }
 td.n, th.n { text-align: right; white-space: nowrap; }
 td:last-child, th:last-child { padding-right: 0; }
 .wide { overflow-x: auto; }
+/* Reachable by keyboard; a shade at the right edge, gone at the end, says that there is more. */
+.wide[tabindex] { background:
+  linear-gradient(to right, transparent, var(--paper) 60%) right -1px top / 2.4rem 100% no-repeat local,
+  linear-gradient(to left, var(--grid), transparent) right / .8rem 100% no-repeat scroll; }
 code, pre { font: .86em/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace; }
 code { overflow-wrap: anywhere; }
 pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
@@ -65,5 +69,6 @@ footer.note { margin-top: 3rem; padding-top: .9rem; border-top: 1px solid var(--
   html { font-size: 10.5pt; } body { max-width: none; padding: 0; }
   h2 { margin-top: 1.8rem; } h2, h3, caption { break-after: avoid; }
   figure, tr, .card, .panels > svg { break-inside: avoid; }
+  .wide[tabindex] { background: none; }
 }
 """

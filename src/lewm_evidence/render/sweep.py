@@ -12,11 +12,13 @@ from typing import Any
 
 import jinja2
 import numpy as np
+from markupsafe import Markup
 
 from lewm_evidence.errors import StageError
 from lewm_evidence.intervals import t_half_width
 from lewm_evidence.records import FinishedRun
-from lewm_evidence.render.sweep_page import PAGE
+from lewm_evidence.render import page_style
+from lewm_evidence.render.sweep_page import PAGE, STYLE
 
 METHODS = ("lewm", "random", "noop")
 # The largest value possible.
@@ -111,7 +113,12 @@ def render_page(summary: Row) -> str:
         for task in dict.fromkeys(cell["task"] for cell in summary["cells"])
     }
     return environment.from_string(PAGE).render(
-        tasks=tasks, seeds=summary["seeds"], scales=scales, members=sum(len(c["members"]) for c in summary["cells"])
+        tasks=tasks,
+        seeds=summary["seeds"],
+        scales=scales,
+        members=sum(len(cell["members"]) for cell in summary["cells"]),
+        style=Markup(page_style.STYLE + STYLE),
+        policy=page_style.CONTENT_POLICY,
     )
 
 

@@ -8,8 +8,9 @@ Writes
 - histogram `score/costs`: of random z-scored candidates;
 - arrays `score/model`: `pictures` (2, H, W, 3), `latents` (2, D), `candidates` (S, T, A), `costs` (S,), `plan` (T, A);
 - event `score/planner` with `path`, what computed;
+- event `score/repeats` with `repeats` and `equal`: whether latents and costs came out the same each time, to the bit;
 - one event `score/skipped` for each stage that needs the simulator, with `stage` and `reason`;
-- timings `latency/encode`, `latency/cost`, `latency/solve`.
+- timings `latency/encode`, `latency/cost` (step = repeat), `latency/solve`.
 """
 
 import time
@@ -26,7 +27,8 @@ from lewm_evidence.records import Run
 from lewm_evidence.records.job import main, say
 from lewm_evidence.stages.rollout import load_model
 
-SKIPPED = ("showcase", "evaluate", "gate", "render_rerun", "probe_rerun", "report")
+SKIPPED = ("showcase", "evaluate", "gate", "render_rerun", "probe_rerun")
+REPEATS = 5
 T = TypeVar("T")
 _TILES = 16  # a picture is a grid of this many coloured tiles a side
 
@@ -37,14 +39,20 @@ def run(out: Run) -> None:
     model = FastLeWM(load_model(out), precision=planner.precision)
     generator = torch.Generator().manual_seed(out.config["seed"])
     pictures = seeded_pictures(out.config["seed"], model.config.image_size)
-    latents = _timed(out, "latency/encode", lambda: model.encode(pictures))
+    encoded = _timed(out, "latency/encode", lambda: model.encode(pictures), REPEATS)
+    latents = encoded[0]
     shape = (planner.num_samples, planner.horizon, model.config.action_block_dim)
     candidates = torch.randn(shape, generator=generator)
-    costs = _timed(
-        out, "latency/cost", lambda: model.cost_from_latents(latents[0], latents[1], candidates.to(model.device))
+    scored = _timed(
+        out,
+        "latency/cost",
+        lambda: model.cost_from_latents(latents[0], latents[1], candidates.to(model.device)),
+        REPEATS,
     )
+    costs = scored[0]
+    equal = all(torch.equal(again, found[0]) for found in (encoded, scored) for again in found)
     cem = CEM(model, planner.num_samples, planner.iterations, planner.elites, planner.horizon)
-    plan = _timed(out, "latency/solve", lambda: cem.solve(latents[0], latents[1], generator))
+    (plan,) = _timed(out, "latency/solve", lambda: cem.solve(latents[0], latents[1], generator), 1)
     for step, norm in enumerate(latents.norm(dim=1).tolist()):
         out.scalar("score/latent_norm", norm, step)
     out.histogram("score/costs", costs.tolist())
@@ -56,6 +64,7 @@ def run(out: Run) -> None:
     arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
     out.arrays("score/model", {"pictures": pictures, **arrays})
     out.event("score/planner", path=model.path)
+    out.event("score/repeats", repeats=REPEATS, equal=equal)
     say(f"score: {len(costs)} candidates cost {costs.min():.3f} to {costs.max():.3f}; a plan costs {plan.cost:.3f}")
     _record_skipped(out, model)
 
@@ -68,11 +77,13 @@ def seeded_pictures(seed: int, size: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(tiles[:, index][:, :, index])
 
 
-def _timed(out: Run, tag: str, call: Callable[[], T]) -> T:
-    start = time.perf_counter()
-    result = call()
-    out.timing(tag, time.perf_counter() - start)
-    return result
+def _timed(out: Run, tag: str, call: Callable[[], T], repeats: int) -> list[T]:
+    results = []
+    for repeat in range(repeats):
+        start = time.perf_counter()
+        results.append(call())
+        out.timing(tag, time.perf_counter() - start, repeat)
+    return results
 
 
 def _record_skipped(out: Run, model: FastLeWM) -> None:

@@ -1,11 +1,11 @@
 """The numbers of the report: results as `summary.json` holds them, and apart what was measured on the machine.
 
 Runs come by role: `checkpoint`, `showcase`, `evaluate`, `gate`, the probes (`probe_<viewer>`) and, where there are
-such, `smoke_train`, `tables`, `probing` and `surprise`.
+such, `smoke_train`, `tables`, `probing` and `surprise`. Where no simulator is, `score` instead of what needs one.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,27 @@ from lewm_evidence.records.schema import Arrays, Image
 from lewm_evidence.render import paper_tables
 
 METHODS = ("lewm", "random", "noop")
+_COST = ("cost", "cost of all samples of one CEM iteration")
 LATENCIES = {
-    "latency/encode": ("encode", "encode one picture"),
-    "latency/cost": ("cost", "cost of all samples of one CEM iteration"),
-    "latency/solve": ("plan", "whole plan, from two pictures"),
+    "showcase": {
+        "latency/encode": ("encode", "encode one picture"),
+        "latency/cost": _COST,
+        "latency/solve": ("plan", "whole plan, from two pictures"),
+    },
+    "score": {
+        "latency/encode": ("encode", "encode two pictures"),
+        "latency/cost": _COST,
+        "latency/solve": ("plan", "whole plan, from two latents"),
+    },
 }
 
 Runs = Mapping[str, FinishedRun]
 Row = dict[str, Any]
+
+
+def subject(runs: Runs) -> Literal["showcase", "score"]:
+    """Returns the role of the run that the page is about."""
+    return "showcase" if "showcase" in runs else "score"
 
 
 def summarise(runs: Runs) -> Row:
@@ -36,13 +49,44 @@ def summarise(runs: Runs) -> Row:
         "schema_version": 1,
         "runs": {role: {"run": run.name, "result_digest": run.manifest.result_digest} for role, run in runs.items()},
         "checkpoint": _checkpoint(runs["checkpoint"]),
-        "evaluate": _evaluate(runs["evaluate"]),
-        "gate": [event.fields for event in runs["gate"].events("gate/check")],
-        "showcase": _showcase(runs["showcase"]),
+        **({"score": _score(runs)} if subject(runs) == "score" else _acted(runs)),
         "training": _training(runs),
         "paper": _paper(runs["tables"]) if "tables" in runs else None,
         "probes": {role.removeprefix("probe_"): _probe(runs[role]) for role in runs if role.startswith("probe_")},
     }
+
+
+def _acted(runs: Runs) -> Row:
+    return {
+        "evaluate": _evaluate(runs["evaluate"]),
+        "gate": [event.fields for event in runs["gate"].events("gate/check")],
+        "showcase": _showcase(runs["showcase"]),
+    }
+
+
+def _score(runs: Runs) -> Row:
+    run, checkpoint = runs["score"], runs["checkpoint"]
+    arrays = score_arrays(run)
+    costs = arrays["costs"].astype(np.float64)
+    cheapest = run.scalars("score/cem/elite_cost_min").values()
+    return {
+        "world": checkpoint.spec.config.get("world"),
+        "tensors": checkpoint.last("checkpoint/tensors"),
+        "seed": run.spec.config.get("seed"),
+        "path": _event(run, "score/planner")["path"],
+        "latent_norms": list(run.scalars("score/latent_norm").values()),
+        "candidates": len(costs),
+        "horizon": arrays["candidates"].shape[1],
+        "costs": {"lowest": costs.min(), "median": float(np.median(costs)), "highest": costs.max()},
+        "search": {"iterations": len(cheapest), "lowest": min(cheapest)},
+        "repeats": _event(run, "score/repeats"),
+        "skipped": [event.fields for event in run.events("score/skipped")],
+    }
+
+
+def score_arrays(score: FinishedRun) -> dict[str, NDArray[Any]]:
+    """Returns the arrays of the stage score: pictures, latents, candidates, costs, plan."""
+    return score.arrays(paths(score, "arrays", "score/model")[0])
 
 
 def _checkpoint(run: FinishedRun) -> Row:
@@ -156,15 +200,17 @@ def _probe(run: FinishedRun) -> Row:
 
 def measure(runs: Runs) -> Row:
     """Returns what the page says about the machine: latencies, wall times and memory, from timing alone."""
-    showcase = list(runs["showcase"].timings())
+    about = subject(runs)
+    timings = list(runs[about].timings())
     latencies = []
-    for tag, (short, label) in LATENCIES.items():
-        values = {timing.step: timing.value for timing in showcase if timing.tag == tag}
+    for tag, (short, label) in LATENCIES[about].items():
+        values = {timing.step: timing.value for timing in timings if timing.tag == tag}
+        if not values:
+            continue
         warm = [value for step, value in values.items() if step > 0]
-        if warm:
-            p50, p95 = np.percentile(warm, [50, 95])
-            row = {"short": short, "label": label, "cold": values.get(0), "warm": warm}
-            latencies.append({**row, "p50": p50, "p95": p95, "slowest": max(warm)})
+        p50, p95, slowest = np.percentile(warm, [50, 95, 100]).tolist() if warm else (None, None, None)
+        row = {"short": short, "label": label, "cold": values.get(0), "warm": warm}
+        latencies.append({**row, "p50": p50, "p95": p95, "slowest": slowest})
     stages = []
     for role, run in runs.items():
         found = {timing.tag: timing.value for timing in run.timings() if timing.tag.startswith("stage/")}

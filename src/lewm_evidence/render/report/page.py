@@ -26,13 +26,15 @@ from lewm_evidence.render.report.numbers import (
     executed_actions,
     measure,
     paths,
+    score_arrays,
+    subject,
     summarise,
     training_run,
     training_series,
 )
-from lewm_evidence.render.report.script import SCRIPT
+from lewm_evidence.render.report.script import SCRIPTS
 from lewm_evidence.render.report.style import STYLE
-from lewm_evidence.render.report.template import PAGE
+from lewm_evidence.render.report.template import PAGES
 
 FILM_FRAMES = 8
 _VIEWERS = {"tensorboard": "TensorBoard", "rerun": "Rerun"}
@@ -44,27 +46,21 @@ def render_page(runs: Runs) -> str:
     Raises:
         StageError: when a run lacks a record that the page needs.
     """
-    summary, measured, showcase = summarise(runs), measure(runs), runs["showcase"]
-    decisions = decision_arrays(showcase)
-    geometry = showcase.arrays(paths(showcase, "arrays", "showcase/geometry")[0])
+    about, summary, measured = subject(runs), summarise(runs), measure(runs)
+    contents, figures = _scored(runs, summary) if about == "score" else _acted(runs, summary)
+    script = SCRIPTS[about]
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
         paper_cells=paper_tables.cells, px=_px, number=_number, percent=_percent, ms=_ms, size=_size, json=_json
     )
-    return environment.from_string(PAGE).render(
+    return environment.from_string(PAGES[about]).render(
         **summary,
+        **contents,
+        about=about,
         measured=measured,
-        headline=_headline(summary),
-        figures=_safe(
-            _result_figures(runs, summary)
-            | _episode_figures(showcase, summary, decisions)
-            | _measured_figures(runs, measured)
-        ),
-        landscapes=_landscapes(showcase, decisions),
-        scene=_scene(decisions, geometry),
-        images=_images(showcase),
+        figures=_safe(figures | _measured_figures(runs, measured)),
         screenshots=_screenshots(runs),
         looks=_looks(runs),
         manifests={role: run.manifest for role, run in runs.items()},
@@ -72,9 +68,39 @@ def render_page(runs: Runs) -> str:
         names=plots.NAMES,
         viewers=_VIEWERS,
         style=Markup(page_style.STYLE + STYLE),
-        script=Markup(SCRIPT),
-        policy=f"{page_style.CONTENT_POLICY}; script-src 'sha256-{_digest(SCRIPT)}'",
+        script=Markup(script),
+        policy=f"{page_style.CONTENT_POLICY}; script-src 'sha256-{_digest(script)}'",
     )
+
+
+def _acted(runs: Runs, summary: Row) -> tuple[Row, dict[str, str]]:
+    """Returns what only a page with an episode has, and its figures."""
+    showcase = runs["showcase"]
+    decisions = decision_arrays(showcase)
+    geometry = showcase.arrays(paths(showcase, "arrays", "showcase/geometry")[0])
+    contents = {
+        "title": f"{summary['evaluate']['protocol'].get('world', 'pusht')}, LeWM against its baselines",
+        "headline": _headline(summary),
+        "landscapes": _landscapes(showcase, decisions),
+        "scene": _scene(decisions, geometry),
+        "images": _images(showcase),
+        "again": ["evaluate", "gate"],
+    }
+    return contents, _result_figures(runs, summary) | _episode_figures(showcase, summary, decisions)
+
+
+def _scored(runs: Runs, summary: Row) -> tuple[Row, dict[str, str]]:
+    """Returns what only the page of a checkpoint without simulator has, and its figures."""
+    score, arrays = summary["score"], score_arrays(runs["score"])
+    contents = {
+        "title": f"{score['world']}, a checkpoint scored",
+        "pictures": [pictures.pixels_uri(pixels) for pixels in arrays["pictures"]],
+        "again": ["score"],
+    }
+    return contents, {
+        "scored": plots.plot_scored(arrays["costs"], score["search"]["lowest"]),
+        "cem": plots.plot_cem(runs["score"], "iteration"),
+    }
 
 
 def _headline(summary: Row) -> Row:
@@ -127,7 +153,8 @@ def _episode_figures(showcase: FinishedRun, summary: Row, decisions: list[dict[s
 
 
 def _measured_figures(runs: Runs, measured: Row) -> dict[str, str]:
-    found = {"latencies": plots_measured.plot_latencies(measured["latencies"])}
+    repeated = [row for row in measured["latencies"] if row["warm"]]
+    found = {"latencies": plots_measured.plot_latencies(repeated)}
     if (training := training_run(runs)) is not None:
         found |= plots_measured.training_figures(training_series(training))
     if "probing" in runs:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 # A screenshot is shown no wider than the page; as a PNG of its own size it would be most of the file.
@@ -28,6 +30,13 @@ def _data_uri(data: bytes, kind: str = "png") -> str:
 def picture_uri(path: Path) -> str:
     """Returns the PNG file at `path` as a data URI."""
     return _data_uri(path.read_bytes())
+
+
+def pixels_uri(pixels: NDArray[np.uint8]) -> str:
+    """Returns a picture (H, W, 3) as a data URI."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
+    return _data_uri(buffer.getvalue())
 
 
 def screenshot_uri(path: Path) -> tuple[str, str]:

@@ -131,16 +131,30 @@ def plot_costs(decisions: Sequence[Mapping[str, Array]]) -> str:
     )
 
 
-def plot_cem(showcase: FinishedRun) -> str:
-    """Returns what CEM's elites cost over its iterations."""
+def plot_cem(run: FinishedRun, steps: str = "iteration, over all decisions") -> str:
+    """Returns what CEM's elites cost over its iterations; `steps` says which those are."""
     with plot_style():
         figure, axis = new_figure(WIDTH, 2.7)
         for name, style in (("mean", "-"), ("min", "--")):
-            values = showcase.scalars(f"showcase/cem/elite_cost_{name}")
+            values = run.scalars(f"{run.spec.stage}/cem/elite_cost_{name}")
             axis.plot(list(values), list(values.values()), style, color=COLOUR["lewm"], label=f"elites, {name}")
-        axis.set(title="CEM: cost of the elites", xlabel="iteration, over all decisions", ylim=(0, None))
+        axis.set(title="CEM: cost of the elites", xlabel=steps, ylim=(0, None))
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.legend()
     return to_svg(figure, "cem", "Mean and lowest cost of CEM's elites over its iterations")
+
+
+def plot_scored(costs: Array, found: float) -> str:
+    """Returns how the costs (N,) of random candidates lie, and the lowest cost that the search `found`."""
+    with plot_style():
+        figure, axis = new_figure(WIDTH, 2.9)
+        axis.hist(costs, bins=min(30, max(6, len(costs) // 8)), color=COLOUR["lewm"], alpha=0.75)
+        axis.axvline(found, color=COLOUR["win"], linewidth=2, linestyle="--", label="lowest that CEM found")
+        axis.set(title="Predicted cost of random candidates", xlabel="cost", ylabel="candidates")
+        axis.yaxis.get_major_locator().set_params(integer=True)
+        figure.legend(loc="outside lower center")
+    said = f"{len(costs)} candidates cost {costs.min():.3g} to {costs.max():.3g}, median {np.median(costs):.3g}"
+    return to_svg(figure, "scored", f"{said}; the search found {found:.3g}")
 
 
 def plot_landscape(decision: int, landscape: Mapping[str, Array], executed: Array) -> str:

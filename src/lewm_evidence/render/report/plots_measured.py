@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import LogLocator
 
 from lewm_evidence.records import FinishedRun
 from lewm_evidence.render.figures import COLOUR, new_figure, plot_style, to_svg
@@ -159,7 +160,9 @@ def plot_latencies(rows: Sequence[Mapping[str, Any]]) -> str:
             axis.plot([], [], marker, color=COLOUR[colour], fillstyle="none" if marker == "D" else "full", label=words)
         axis.set_yticks(range(len(rows)), [row["short"] for row in rows])
         axis.set(title="Time of a call, ms", xscale="log", ylim=(len(rows) - 0.5, -0.5))
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
         axis.xaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_minor_formatter("")
         axis.tick_params(axis="y", length=0, labelcolor=COLOUR["ink"])
         figure.legend(loc="outside lower center", ncols=4, handletextpad=0.2, columnspacing=1)
     said = "; ".join(f"{row['short']} {1000 * row['p50']:.1f} and {1000 * row['p95']:.1f}" for row in rows)

@@ -1,16 +1,18 @@
 """The report's script: the player, copy buttons, the theme, and what print and narrow windows need.
 
-The page is complete without it. It is a constant, for the page's content policy names its digest.
+The page is complete without it. They are constants, for the page's content policy names their digest.
 """
 
-SCRIPT = r"""
+_START = r"""
 (() => {
 "use strict";
 const root = document.documentElement;
 const all = (query, from = document) => [...from.querySelectorAll(query)];
 const one = (query, from = document) => from.querySelector(query);
 root.classList.add("js");
+"""
 
+_PLAYER = r"""
 const player = one(".player"), slider = one("input[type=range]", player), play = one(".play", player);
 const jumps = all(".jump button", player);
 const [starts, errors] = ["starts", "errors"].map(name => player.dataset[name].split(" ").map(Number));
@@ -45,9 +47,12 @@ slider.oninput = () => { stop(); show(Number(slider.value)); };
 jumps.forEach((button, number) => { button.onclick = () => { stop(); show(starts[number]); }; });
 one("input[type=checkbox]", player).onchange = event =>
   player.style.setProperty("--candidates", event.target.checked ? 1 : 0);
+addEventListener("beforeprint", stop);
 show(0);
 if (!matchMedia("(prefers-reduced-motion: reduce)").matches) start();
+"""
 
+_EVERYWHERE = r"""
 // Where this page lies in a bundle, the bundle's folder is known.
 const lies = /^(.+)\/bag\/data\/runs\/report\/[^/]+\/views\/report\/[^/]*$/;
 const place = location.protocol === "file:" && decodeURIComponent(location.pathname).match(lies);
@@ -83,7 +88,6 @@ addEventListener("resize", reachable);
 reachable();
 
 addEventListener("beforeprint", () => {
-  stop();
   all("details:not([open])").forEach(it => { it.open = it.dataset.shut = true; });
 });
 addEventListener("afterprint", () => {
@@ -91,3 +95,6 @@ addEventListener("afterprint", () => {
 });
 })();
 """
+
+# By the role of the run that the page is about, as `template.PAGES`.
+SCRIPTS = {"showcase": _START + _PLAYER + _EVERYWHERE, "score": _START + _EVERYWHERE}

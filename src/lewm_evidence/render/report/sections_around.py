@@ -65,8 +65,8 @@ SPEED = """
 <td class="n">{{ row.slowest | ms }}</td><td class="n">{{ row.warm | length }}</td></tr>
 {% endfor %}
 {% endcall %}</div></div>
-<figcaption>These figures belong to one machine and are no result: another run may differ here and nowhere else. First call: empty
-caches, before anything else has run.</figcaption></figure>
+<figcaption>These figures belong to one machine and are no result: another run may differ here and nowhere else. First call: before
+any other of its kind.</figcaption></figure>
 {% call table("Stages", ["stage", ">wall time", ">peak memory"]) %}
 {% for row in measured.stages %}
 <tr><th scope="row">{{ row.role }}</th><td class="n">{{ row.wall | ms }}</td><td class="n">{{ row.peak | size }}</td></tr>
@@ -77,7 +77,7 @@ caches, before anything else has run.</figcaption></figure>
 
 VIEWERS = """
 <section aria-labelledby="viewers">
-<h2 id="viewers">What TensorBoard and Rerun show</h2>
+<h2 id="viewers">What {% for viewer in probes %}{{ viewers.get(viewer, viewer) }}{{ " and " if not loop.last }}{% endfor %} showed</h2>
 <p>Each viewer’s own program read what was rendered, and its answers were compared with what the records name; the run
 fails when something is missing.</p>
 {% call table("What the viewers answered", ["viewer", "outcome"], hidden=true) %}
@@ -111,7 +111,7 @@ CHECK = """
 {{ command("lewm-evidence reproduce .", "make every run of the bundle again") }}
 <p class="note">Makes every run again from the bundle alone and compares. On the same machine and packages, the same digests; elsewhere
 within the stated tolerances. One stage alone, from the sealed inputs:</p>
-{{ command("lewm-evidence reproduce . --only evaluate gate", "make the evaluation and its verdict again") }}
+{{ command("lewm-evidence reproduce . --only " ~ again | join(" "), "make " ~ again | join(" and ") ~ " again") }}
 {% if looks %}<h3>What does it look like?</h3>
 {% endif %}{% for text, says in looks %}{{ command(text, says) }}{% endfor %}
 <p class="note">In the folder where it was made, not in a bundle: <code>runs/</code> for <code>bag/data/runs/</code>, and
@@ -122,12 +122,12 @@ within the stated tolerances. One stage alone, from the sealed inputs:</p>
 PROVENANCE = """
 <section aria-labelledby="provenance">
 <h2 id="provenance">Provenance</h2>
-{% set environment = manifests.showcase.environment %}
+{% set environment = manifests[about].environment %}
 {% set git = environment.get("git") %}
 <dl class="plain">
 <dt>Checkpoint</dt><dd>{{ checkpoint.source }}{% for part in ("name", "repo", "revision") %}{% if part in checkpoint %} · <code>{{ checkpoint[part] }}</code>{% endif %}{% endfor %}{% if checkpoint.parameters is defined %} · {{ checkpoint.parameters | number(0) }} parameters{% endif %}</dd>
 {% if git %}<dt>Source</dt><dd>git commit <code>{{ git.commit }}</code>{{ ", with uncommitted changes" if git.dirty }}</dd>{% endif %}
-<dt>Device</dt><dd>{{ [specs.showcase.device or "cpu", specs.showcase.precision or "fp32", environment.get("gpu"), environment.get("cpu_capability")] | select | join(", ") }}{% if environment.get("threads") %}, {{ environment.threads }} thread{{ "" if environment.threads == 1 else "s" }}{% endif %}</dd>
+<dt>Device</dt><dd>{{ [specs[about].device or "cpu", specs[about].precision or "fp32", environment.get("gpu"), environment.get("cpu_capability")] | select | join(", ") }}{% if environment.get("threads") %}, {{ environment.threads }} thread{{ "" if environment.threads == 1 else "s" }}{% endif %}</dd>
 <dt>Platform</dt><dd>{{ [environment.get("platform"), "Python %s" | format(environment.get("python", "of unknown version")), environment.get("nix")] | select | join(", ") }}</dd>
 <dt>Packages</dt><dd>{% for name, version in environment.get("packages", {}).items() %}{{ name }} {{ version }}{{ ", " if not loop.last }}{% endfor %}</dd>
 {% if environment.get("locks") %}<dt>Locks</dt><dd>{% for name, digest in environment.locks.items() %}{{ name }} <code>{{ digest[:16] }}…</code>{{ ", " if not loop.last }}{% endfor %}</dd>{% endif %}

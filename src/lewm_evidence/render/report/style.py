@@ -25,7 +25,7 @@ td.good, td.bad { white-space: nowrap; }
 .facts dt { color: var(--muted); font-size: .86rem; }
 .facts dd { margin: 0; font-size: .88rem; line-height: 1.45; overflow-wrap: anywhere; }
 .facts dd:first-of-type { font-size: 1.4rem; font-weight: 600; letter-spacing: -.01em; }
-.player { margin: 0; } .player > p { margin: .35rem 0 0; font-variant-numeric: tabular-nums; font-size: .9rem; }
+.hero > figure { margin: 0; } .player > p { margin: .35rem 0 0; font-variant-numeric: tabular-nums; font-size: .9rem; }
 .player .now { font-weight: 600; }
 .controls { display: none; } .js .controls { display: flex; flex-wrap: wrap; gap: .4rem .7rem; align-items: center; margin-top: .6rem; }
 .controls input[type=range] { flex: 1; min-width: 7rem; accent-color: var(--lewm); }
@@ -45,10 +45,6 @@ td.good, td.bad { white-space: nowrap; }
 .scene .here { fill: #1b1f24; stroke: #fff; stroke-width: 2px; }
 /* The simulator's pictures are white in both themes, and so are the colours on them. */
 .player .scene { color-scheme: light; }
-/* The script makes those reachable that scroll; a shade at their right edge, gone at the end, says that there is more. */
-.wide[tabindex] { background:
-  linear-gradient(to right, transparent, var(--paper) 60%) right / 2.4rem 100% no-repeat local,
-  linear-gradient(to left, var(--grid), transparent) right / .8rem 100% no-repeat scroll; }
 .key { display: inline-flex; vertical-align: middle; align-items: center; gap: .35rem; margin-right: 1rem; white-space: nowrap; }
 .swatch { print-color-adjust: exact; width: 1.2rem; height: .55rem; border-radius: 2px; display: inline-block; }
 .swatch.dashed { height: 0; border-top: 2.5px dashed var(--goal); border-radius: 0; }
@@ -66,7 +62,7 @@ dl.plain { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1.2
 dl.plain dt { color: var(--muted); } dl.plain dd { margin: 0; overflow-wrap: anywhere; }
 .screens { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 1rem; } .screens figure { margin: .5rem 0; }
 @media (min-width: 62rem) { .beside { grid-column: span 2; } }
-@media (max-width: 56rem) { .hero { grid-template-columns: minmax(0, 1fr); } .player { max-width: 30rem; } }
+@media (max-width: 56rem) { .hero { grid-template-columns: minmax(0, 1fr); } .hero > figure { max-width: 30rem; } }
 @media (max-width: 40rem) {
   nav { position: static; } html { scroll-padding-top: 0; }
   .decisions figure { display: grid; grid-template-columns: 1fr 1fr; gap: .4rem .7rem; align-items: start; }

@@ -7,6 +7,7 @@ Python text, because run keys cover the modules a stage imports and nothing else
 
 from lewm_evidence.render.report.sections import EPISODE, MODEL, VERDICT
 from lewm_evidence.render.report.sections_around import CHECK, PAPER, PROVENANCE, SPEED, TRAINING, VIEWERS
+from lewm_evidence.render.report.sections_scored import SCORED_HERO, SCORES, UNMEASURED
 
 _HEAD = """\
 <!doctype html>
@@ -15,7 +16,7 @@ _HEAD = """\
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{{ policy }}">
-<title>Evidence: {{ evaluate.protocol.world | default("pusht") }}, LeWM against its baselines</title>
+<title>Evidence: {{ title }}</title>
 <style>
 {{ style }}</style>
 </head>
@@ -34,14 +35,20 @@ _HEAD = """\
 {% macro scene_of(number, label) %}
 <svg class="scene drawn" viewBox="0 0 {{ scene.width }} {{ scene.height }}" role="img" aria-label="{{ label }}"><use href="#background"/><use href="#plans-{{ number }}"/><use href="#bodies-{{ number }}"/></svg>
 {% endmacro %}
-{% set lewm = evaluate.methods.lewm %}
 {% set origin = ("own training" if checkpoint.source == "trained" else checkpoint.name | default(checkpoint.repo | default(checkpoint.source))) %}
+{% macro checkpoint_card() %}
+<div class="card"><dt>Checkpoint</dt><dd>{{ origin }}</dd>
+<dd>{{ checkpoint.source }}{% if checkpoint.parameters is defined %}, {{ checkpoint.parameters | number(0) }} parameters{% endif %}{% if checkpoint.revision is defined %}, commit <code>{{ checkpoint.revision[:12] }}</code>{% endif %};
+weights sha256 <a href="#provenance"><code>{{ checkpoint.files["model.safetensors"].sha256[:12] }}…</code></a></dd></div>
+{% endmacro %}
 <a class="skip" href="#main">Skip to the content</a>
 <nav aria-label="Contents"><ul>
-<li><a href="#verdict">Verdict</a></li><li><a href="#episode">Episode</a></li><li><a href="#model">Model</a></li>
-<li><a href="#paper">Paper</a></li><li><a href="#training">Training</a></li><li><a href="#speed">Speed</a></li>
-<li><a href="#viewers">Viewers</a></li><li><a href="#check">Check it</a></li><li><a href="#provenance">Provenance</a></li>
+LINKS
 </ul><button type="button" class="theme" data-now="system">Theme: system</button></nav>
+<main id="main">
+"""
+
+_HERO = """\
 <svg width="0" height="0" aria-hidden="true" style="position:absolute"><defs class="shapes">
 <g id="background" class="shapes">{{ scene.background }}</g>
 {% for plan in scene.plans %}
@@ -50,10 +57,7 @@ _HEAD = """\
 <g id="bodies-{{ loop.index0 }}" class="shapes">{{ scene.bodies[loop.index0] }}</g>
 {% endfor %}
 </defs></svg>
-<main id="main">
-"""
-
-_HERO = """\
+{% set lewm = evaluate.methods.lewm %}
 <header class="hero">
 <div>
 <p class="kicker">Evidence about a world model · {{ evaluate.protocol.world | default("pusht") }}</p>
@@ -86,9 +90,7 @@ green T belongs to the simulator’s picture and is no goal{% endif %}.</figcapt
 </figure>
 </header>
 <dl class="facts">
-<div class="card"><dt>Checkpoint</dt><dd>{{ origin }}</dd>
-<dd>{{ checkpoint.source }}{% if checkpoint.parameters is defined %}, {{ checkpoint.parameters | number(0) }} parameters{% endif %}{% if checkpoint.revision is defined %}, commit <code>{{ checkpoint.revision[:12] }}</code>{% endif %};
-weights sha256 <a href="#provenance"><code>{{ checkpoint.files["model.safetensors"].sha256[:12] }}…</code></a></dd></div>
+{{ checkpoint_card() }}
 <div class="card"><dt>Goal reached</dt><dd>{{ lewm.success_rate.mean | percent }}</dd>
 <dd>{{ shares(lewm.success_rate) }}; random {{ evaluate.methods.random.success_rate.mean | percent }}, staying still {{ evaluate.methods.noop.success_rate.mean | percent }}</dd></div>
 <div class="card"><dt>Closer than random</dt><dd>{{ evaluate.starts_closer_than.random }} of {{ evaluate.starts }}</dd>
@@ -109,6 +111,35 @@ _FOOT = """\
 </html>
 """
 
-PAGE = "".join(
-    (_HEAD, _HERO, VERDICT, EPISODE, MODEL, PAPER, TRAINING, SPEED, VIEWERS, CHECK, PROVENANCE, _FOOT),
+
+def _page(hero: str, *sections: tuple[str, str, str]) -> str:
+    """Returns the template of a page from its first screen and its sections: id, name in the contents, HTML."""
+    links = "\n".join(f'<li><a href="#{place}">{name}</a></li>' for place, name, _ in sections)
+    return "".join((_HEAD.replace("LINKS", links), hero, *(section for _, _, section in sections), _FOOT))
+
+
+_AROUND = (
+    ("training", "Training", TRAINING),
+    ("speed", "Speed", SPEED),
+    ("viewers", "Viewers", VIEWERS),
+    ("check", "Check it", CHECK),
+    ("provenance", "Provenance", PROVENANCE),
 )
+
+# By the role of the run that the page is about.
+PAGES = {
+    "showcase": _page(
+        _HERO,
+        ("verdict", "Verdict", VERDICT),
+        ("episode", "Episode", EPISODE),
+        ("model", "Model", MODEL),
+        ("paper", "Paper", PAPER),
+        *_AROUND,
+    ),
+    "score": _page(
+        SCORED_HERO,
+        ("scores", "Scores", SCORES),
+        ("unmeasured", "Not measured", UNMEASURED),
+        *_AROUND,
+    ),
+}
