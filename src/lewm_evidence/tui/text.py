@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise, zip_longest
+from pathlib import Path
 
 from textual.content import Content
 
@@ -17,8 +18,12 @@ _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 def clean(text: object, limit: int = 2000) -> str:
     """Returns text from a record for people: one line, nothing that a terminal would obey, at most `limit` long.
 
+    A path below the working folder starts there, as a person would type it.
+
     What is returned is never read as markup; that is up to whoever shows it.
     """
+    if isinstance(text, Path) and text.is_relative_to(Path.cwd()):
+        text = text.relative_to(Path.cwd())
     plain = " ".join(str(text)[: limit + 1].split())
     shown = "".join(letter if letter.isprintable() else "�" for letter in plain)
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
