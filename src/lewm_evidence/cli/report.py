@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lewm_evidence.cli.bundles import located
-from lewm_evidence.cli.commands import Commands, Parser, add_command
+from lewm_evidence.cli.commands import Commands, Parser, add_command, show
 from lewm_evidence.errors import EvidenceError, RefusedError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _report(args: argparse.Namespace) -> int:
                 return _in_terminal(place)
             page = _page(args.path, place)
     except RefusedError as error:
-        print(f"refused  {error}")
+        show(f"refused  {error}")
         return 1
     print(page, flush=True)
     if not args.no_browser:
