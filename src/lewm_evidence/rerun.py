@@ -458,7 +458,7 @@ class RerunArtifactLogger:
             number, self._plans = self._plans, self._plans + 1
         names = (segment(held.get("provider"), "provider"), segment(held.get("planner"), "planner"))
         write = _Writer(self._session, f"{self._prefix}/plans/{names[0]}/{names[1]}/{number}", PLAN_TIMELINE, number)
-        actions = held.get("actions") or []
+        actions = held["actions"] if isinstance(held.get("actions"), list) else []
         write.json("payload", held)
         write.text("label", clean(label) if label else f"plan {number}")
         write.scalar("action_count", held.get("action_count", len(actions)))
