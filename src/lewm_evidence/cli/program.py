@@ -44,6 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _could_not(args, f"needs the package {error.name!r}, which is not here; install lewm-evidence[pipeline]")
     except RecursionError:
         return _could_not(args, "what it was given to read is nested too deeply")
+    except RuntimeError as error:
+        if "home directory" not in str(error):  # pathlib has no error of its own for that
+            raise
+        return _could_not(args, "this user's home folder is not known; set HOME")
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

@@ -1,7 +1,6 @@
 """`lewm-evidence report`: the report page in the browser, or the report in the terminal. Only argparse up here."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,9 +83,9 @@ def _newest_first(paths: "Iterable[Path]") -> list[Path]:
 
 def _copied(page: Path, address: str) -> Path:
     from lewm_evidence.canonical import write_atomic
+    from lewm_evidence.state import state_folder
 
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    copy = state / "lewm-evidence" / "reports" / f"{address[:20]}.html"
+    copy = state_folder() / "reports" / f"{address[:20]}.html"
     write_atomic(copy, page.read_bytes())
     return copy
 
