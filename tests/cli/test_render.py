@@ -194,3 +194,25 @@ def test_odd_summaries_are_rendered_as_far_as_they_go(tmp_path: Path) -> None:
     lines = [event_line(ProviderEvent.of(event)), json.dumps(ProviderEvent.of(event).to_dict(), allow_nan=False)]
     assert "leworldmodel score success" in lines[0] and lines[0].endswith("8")
     assert '"run_id": "[1]"' in lines[1] and '"request_id": "7"' in lines[1]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["render", "--summary", "summary.json", "--rerun"], ["showcase", "--json-output"], ["showcase", "--rerun-output"]],
+)
+def test_only_a_file_is_replaced(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither a folder nor, for root, a device gives way to an output; that is said before any work is done."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "summary.json").write_text(json.dumps(SUMMARY))
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        assert main([*words, name]) == 2
+        assert f"{name} is there and is not a file" in capsys.readouterr().err
+    assert (tmp_path / "pipe").is_fifo() and {path.name for path in tmp_path.iterdir()} == {
+        "folder",
+        "pipe",
+        "summary.json",
+    }

@@ -121,6 +121,14 @@ def show(text: str, stream: TextIO | None = None) -> None:
     print(plain, file=stream or sys.stdout, flush=True)
 
 
+def check_output(path: Path) -> None:
+    """Raises `EvidenceError` when `path` is there and not a file: a device or a folder must not be replaced."""
+    if path.exists() and not path.is_file():
+        from lewm_evidence.errors import EvidenceError
+
+        raise EvidenceError(f"{path} is there and is not a file, so it is not replaced; name another")
+
+
 def size(count: float) -> str:
     """Returns a number of bytes for people."""
     for unit in ("B", "kB", "MB"):
