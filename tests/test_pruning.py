@@ -68,6 +68,16 @@ def test_what_a_job_made_meanwhile_stays(tmp_path: Path) -> None:
     assert (run.path / "manifest.json").exists()
 
 
+def test_two_calls_at_once_remove_everything(tmp_path: Path) -> None:
+    """What another call has removed meanwhile is gone; that is no reason for its inputs to stay."""
+    first = finished(tmp_path, "collect")
+    second = finished(tmp_path, "train", data=first.name)
+    verdicts = judge(find_runs(tmp_path), {}, Retention(), 0.0)
+    shutil.rmtree(second.path)
+    assert all(verdict.goes for verdict in remove(verdicts))
+    assert not list(tmp_path.glob("*/*"))
+
+
 def test_users_go_before_what_they_were_made_from(tmp_path: Path) -> None:
     """One that cannot be removed keeps its inputs, whichever is younger; what an earlier call left goes."""
     first = finished(tmp_path, "collect")

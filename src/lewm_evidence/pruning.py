@@ -92,8 +92,8 @@ def remove(verdicts: Iterable[Verdict]) -> list[Verdict]:
         shutil.rmtree(left, ignore_errors=True)  # of a call that was stopped
     # What was made from others first, so that a run never lacks its inputs, also after Ctrl-C.
     for name in reversed([*inputs_first.static_order()]):
-        if name not in stay and (fault := _remove(going[name])):
-            stay[name] = fault
+        if name not in stay and (fault := _remove(going[name])) and going[name].path.exists():
+            stay[name] = fault  # else another call has removed it meanwhile
         if name in stay:
             stay = dict.fromkeys(going[name].inputs, f"{name} was made from it") | stay
     return [
