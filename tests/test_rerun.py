@@ -391,6 +391,15 @@ def test_a_viewer_without_a_window_is_an_error(tmp_path: Path, monkeypatch: pyte
         RerunSession(RerunRecordingConfig(spawn=True, spawn_port=0)).start()
 
 
+def test_where_nothing_can_be_recorded_is_a_sentence(tmp_path: Path) -> None:
+    """A folder is no file to write, and what is no address is never asked."""
+    with pytest.raises(ProbeError, match=r"cannot be written: .*directory"):
+        RerunSession(RerunRecordingConfig(save_path=tmp_path)).start()
+    for url in ("rerun+http://[x/proxy", "rerun+http://127.0.0.1:999999/proxy"):
+        with pytest.raises(ProbeError, match="nothing answers at"):
+            RerunSession(RerunRecordingConfig(connect_url=url)).start()
+
+
 def run(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Runs the command `lewm-evidence` in a folder."""
     code = "import sys; from lewm_evidence.cli import main; sys.exit(main())"

@@ -43,6 +43,7 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _KEY = re.compile(r"(?<![\w-])([A-Za-z_][\w-]{0,63})[\"']?\s{0,4}[=:]\s{0,4}")
 _VALUE = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"?|'[^'\n]*'?|[^\s,;&\"'}\]]+")
 _HEADER = re.compile(r"[^\n\"']+")  # the value of an HTTP header, blanks and all
+_NO_TEXT = ("attempt", "max_attempts", "status_code", "duration_ms", "sequence", "metadata")  # fields of an event
 _SWITCH = re.compile(r"[\"']?(?:true|false|null|none|yes|no|on|off)?[\"']?", re.IGNORECASE)
 _NUMBER = re.compile(r"[\"']?[+-]?\d{1,12}(?:\.\d{0,12})?[\"']?")
 _URL = re.compile(r"(?<![A-Za-z0-9+.-])([a-z][a-z0-9+.-]{1,20}://)([^\s\"'<>\\]+)", re.IGNORECASE)
@@ -73,6 +74,8 @@ def clean_text(text: str) -> str:
     A URL keeps scheme, host and path; what follows `?` or `#`, and a user before `@`, goes.
     """
     visible = "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
+    # The bytes of a file name that are not UTF-8 can be neither JSON nor an event file's text.
+    visible = visible.encode("utf-8", "backslashreplace").decode()
     text = _URL.sub(_clean_url, redact(visible))
     text = _FORMATS.sub(REDACTED, _BEARER.sub(rf"\1{REDACTED}", text))
     return _without_keyed(_BASIC.sub(_clean_basic, text))
@@ -212,8 +215,8 @@ class ProviderEvent:
         _check(self, "metadata", isinstance(self.metadata, Mapping), "a mapping")
         for part in dataclasses.fields(self):
             value = getattr(self, part.name)
-            if isinstance(value, str):
-                value = clean_text(value.strip())
+            if value is not None and part.name not in _NO_TEXT:
+                value = clean_text(str(value).strip())
                 value = value.upper() if part.name == "method" else value
             object.__setattr__(self, part.name, clean(value) if part.name == "metadata" else value)
 

@@ -5,15 +5,24 @@ while a rule for the young or the latest keeps it, and while a run that stays wa
 """
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from graphlib import TopologicalSorter
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from lewm_evidence.errors import ConfigError
-from lewm_evidence.records.folder import FoundRun, alone
-from lewm_evidence.records.manifest import MANIFEST
+from lewm_evidence.records.folder import FoundRun, alone, look
 from lewm_evidence.store.retention import DAY, Retention
+
+if TYPE_CHECKING:
+    from lewm_evidence.config import Config
+    from lewm_evidence.plan import Planned
+
+_AWAY = ".pruned-"  # what is being removed, in the folder of its stage
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,7 @@ def _own_reason(run: FoundRun, number: int, rule: Retention, now: float) -> str 
     if run.state == "running":
         return "a job is making it"
     if run.state == "unreadable":
-        return "it cannot be read; look at it, then remove it yourself"
+        return "it cannot be read as a run of this name; look at it, then remove it yourself"
     if number < (rule.latest or 0):
         return f"among the {rule.latest} latest of its stage"
     if rule.days is not None and run.changed >= now - rule.days * DAY:
@@ -70,19 +79,43 @@ def _own_reason(run: FoundRun, number: int, rule: Retention, now: float) -> str 
 
 
 def remove(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """Removes the runs that go and returns all verdicts as they came out; a run that a job has begun stays."""
-    done = list(verdicts)
-    # What was made from others first, so that a run never lacks its inputs; those were there before it.
-    for number, verdict in sorted(enumerate(done), key=lambda row: -row[1].run.changed):
-        if verdict.goes:
-            with alone(verdict.run.path) as free:
-                if free:
-                    # Without its manifest it is unfinished, whatever is left of it after Ctrl-C.
-                    (verdict.run.path / MANIFEST).unlink(missing_ok=True)
-                    shutil.rmtree(verdict.run.path)
-                else:
-                    done[number] = replace(verdict, goes=False, reason="a job has begun to make it")
-    return done
+    """Removes the runs that go and returns all verdicts as they came out.
+
+    A run stays when a job has begun to make it, when it is not as it was judged or cannot be removed, and when a run
+    that was made from it stays.
+    """
+    judged = list(verdicts)
+    going = {verdict.run.name: verdict.run for verdict in judged if verdict.goes}
+    inputs_first = TopologicalSorter({name: [*filter(going.get, run.inputs)] for name, run in going.items()})
+    stay: dict[str, str] = {}
+    for left in {left for run in going.values() for left in run.path.parent.glob(f"{_AWAY}*")}:
+        shutil.rmtree(left, ignore_errors=True)  # of a call that was stopped
+    # What was made from others first, so that a run never lacks its inputs, also after Ctrl-C.
+    for name in reversed([*inputs_first.static_order()]):
+        if name not in stay and (fault := _remove(going[name])) and going[name].path.exists():
+            stay[name] = fault  # else another call has removed it meanwhile
+        if name in stay:
+            stay = dict.fromkeys(going[name].inputs, f"{name} was made from it") | stay
+    return [
+        replace(one, goes=False, reason=stay[one.run.name]) if one.goes and one.run.name in stay else one
+        for one in judged
+    ]
+
+
+def _remove(run: FoundRun) -> str | None:
+    """Removes a run; returns why it stays, if it does."""
+    try:
+        with alone(run.path) as free:
+            if not free:
+                return "a job has begun to make it"
+            if look(run.path).changed != run.changed:
+                return "it has changed since it was looked at"
+            # Out of the way in one step: whatever comes, nobody finds half a run there.
+            with TemporaryDirectory(dir=run.path.parent, prefix=_AWAY) as away:
+                run.path.rename(Path(away, run.path.name))
+    except OSError as error:
+        return f"it cannot be removed: {error.strerror or error}"
+    return None
 
 
 def cited_by(bundles: Iterable[Path]) -> dict[str, str]:
@@ -117,16 +150,30 @@ def planned_by(configfile: Path, runs: Path) -> dict[str, str]:
     from lewm_evidence.sweep import plan_sweep
     from lewm_evidence.workers.environment import LOCKS
 
+    made: list[Planned] = []
+    locks = runs.parent / LOCKS
     try:
-        config = read_config(configfile)
-        evidence = plan(config, runs)
-        made, locks = [*evidence.values()], runs.parent / LOCKS
-        if locks.is_dir():  # else there are no workers here
-            for targets in (plan_workers, plan_wandb):
-                made += targets(config, evidence, locks).values()
-        if config.sweep is not None:
-            sweep = plan_sweep(config, runs)
-            made += [*sweep.runs.values(), sweep.aggregate]
+        for config in _on_each_device(read_config(configfile)):
+            evidence = plan(config, runs)
+            made += evidence.values()
+            if locks.is_dir():  # else there are no workers here
+                for targets in (plan_workers, plan_wandb):
+                    made += targets(config, evidence, locks).values()
+            if config.sweep is not None:
+                sweep = plan_sweep(config, runs)
+                made += [*sweep.runs.values(), sweep.aggregate]
     except EvidenceError as error:
         raise ConfigError(f"what {configfile} needs is not known: {error}") from error
     return {run.name: f"{configfile} plans it" for run in made}
+
+
+def _on_each_device(config: "Config") -> "Iterator[Config]":
+    """Yields the configuration for every device that `auto` may mean: the runs may come from another node than this."""
+    from lewm_evidence.keys import device_class
+
+    if config.device != "auto":
+        yield config
+        return
+    yield config.model_copy(update={"device": "cpu"})
+    with suppress(ConfigError):  # a CPU build of torch
+        yield config.model_copy(update={"device": device_class("cuda")})

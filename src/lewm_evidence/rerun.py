@@ -185,8 +185,11 @@ class RerunSession:
         sinks = [self.rr.FileSink(str(path)) for path in files]
         if url:
             sinks.append(self.rr.GrpcSink(url))
-        if sinks:
-            stream.set_sinks(*sinks)
+        try:
+            if sinks:
+                stream.set_sinks(*sinks)
+        except RuntimeError as error:
+            raise ProbeError(f"the recording cannot be written: {error}") from error
 
     def _live(self) -> str | None:
         """Starts what is to receive the recording and returns its address; None for a file."""
@@ -260,11 +263,11 @@ class RerunSession:
 
 
 def _reach(url: str) -> None:
-    place = urlsplit(url)
     try:
+        place = urlsplit(url)
         with socket.create_connection((place.hostname or "", place.port or 9876), timeout=5):
             pass
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter of what is no address
         raise ProbeError(f"nothing answers at {url}: {error}; start a viewer there first") from error
 
 
@@ -458,7 +461,7 @@ class RerunArtifactLogger:
             number, self._plans = self._plans, self._plans + 1
         names = (segment(held.get("provider"), "provider"), segment(held.get("planner"), "planner"))
         write = _Writer(self._session, f"{self._prefix}/plans/{names[0]}/{names[1]}/{number}", PLAN_TIMELINE, number)
-        actions = held.get("actions") or []
+        actions = held["actions"] if isinstance(held.get("actions"), list) else []
         write.json("payload", held)
         write.text("label", clean(label) if label else f"plan {number}")
         write.scalar("action_count", held.get("action_count", len(actions)))

@@ -399,7 +399,7 @@ class TensorBoardCheckpointInspector:
         if not isinstance(provider, str) or not isinstance(operation, str):
             raise InputError(f"an event needs provider and operation, {type(event).__name__} has not got both")
         sequence = _get(event, "sequence")
-        identity = (_get(event, "run_id"), sequence)
+        identity = (str(_get(event, "run_id")), sequence)
         if _whole(sequence, 0):
             if identity in self._seen:
                 return

@@ -1,6 +1,5 @@
 """TensorBoard as a child that shows a folder on this machine only and ends with its parent."""
 
-import os
 import secrets
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from lewm_evidence.canonical import sha256_bytes
 from lewm_evidence.errors import ConfigError, ProbeError
 from lewm_evidence.probe.process import child, last_lines
 from lewm_evidence.probe.tensorboard import Server, check_identity
+from lewm_evidence.state import state_folder
 from lewm_evidence.viewer import HOST, answers
 
 PORT = 6006
@@ -96,9 +96,8 @@ def started(place: Path, port: int, *, follow: bool = False, grace: float = 5.0)
 
 def _logs(place: Path, port: int) -> Logs:
     # Not beside the event files: a run or bundle with another file in it is no longer what was sealed.
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     name = sha256_bytes(str(place).encode("utf-8", "surrogateescape"))[:12]
-    folder = state / "lewm-evidence" / "tensorboard" / f"{name}-{port}"
+    folder = state_folder() / "tensorboard" / f"{name}-{port}"
     return Logs(folder / "tensorboard.stdout.log", folder / "tensorboard.stderr.log")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 _DIGEST = re.compile(r"\w+/\w+ done, result \w+$")
 _SHARE = re.compile(r"\b(\d+) of (\d+)\b")
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # what a terminal would obey
 _BAR = 20  # columns
 _KEPT = 8  # lines
 
@@ -62,7 +63,7 @@ class Job:
             file.seek(self._offset)
             whole, newline, _ = file.read().rpartition(b"\n")
         self._offset += len(whole) + len(newline)
-        lines = [line.rstrip() for line in whole.decode("utf-8", "replace").splitlines()]
+        lines = [_CONTROL.sub("", line).rstrip() for line in whole.decode("utf-8", "replace").splitlines()]
         return [self._take(line) for line in lines if line and not _DIGEST.match(line)]
 
     def _take(self, line: str) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from lewm_evidence import __version__
 from lewm_evidence.cli import main
-from lewm_evidence.cli.commands import Parser
+from lewm_evidence.cli.commands import Parser, show
 from lewm_evidence.cli.program import make_parser
 
 COMMAND = [sys.executable, "-m", "lewm_evidence.cli"]
@@ -149,3 +149,40 @@ def test_stopping_is_quiet_and_leaves_nothing(number: int, status: int, bundle: 
         assert job.wait(20) == status
         assert job.stderr.read() == b""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_others_wrote_is_shown_and_not_obeyed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A stage's name that holds an escape sequence is printed as what it is; only colours pass."""
+    place = tmp_path / "a\x1b[2J\x9b1A\rb" / ("0" * 20)
+    place.mkdir(parents=True)
+    (place / "spec.json").write_text("{}")
+    assert main(["runs", "list", "--runs", str(tmp_path)]) == 0
+    assert r"a\x1b[2J\x9b1A\x0db/000" in capsys.readouterr().out
+    assert main(["runs", "show", "--runs", str(tmp_path), "\x1b[2J"]) == 2
+    assert "\x1b" not in capsys.readouterr().err
+    show("\x1b[32mgoal reached\x1b[0m\x07")
+    assert capsys.readouterr().out == "\x1b[32mgoal reached\x1b[0m\\x07\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"), [("[" * 100_000, "nested too deeply"), ("a: \x00", "is not YAML"), ("- 1", "config")]
+)
+def test_a_configuration_that_is_none_is_a_sentence(
+    content: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However it is broken."""
+    (tmp_path / "config.yaml").write_text(content)
+    assert main(["showcase", "--health-only", "--configfile", str(tmp_path / "config.yaml")]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_user_without_a_home_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a container that runs under a number which nobody has there."""
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 54_321_000)
+    (tmp_path / "logs").mkdir()
+    assert main(["open-tensorboard", "--logdir", str(tmp_path / "logs"), "--probe", "--port", "0"]) == 2
+    assert "set HOME" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util import tensor_util
 
 from lewm_evidence.cli import main
+from lewm_evidence.events import ProviderEvent
 from lewm_evidence.probe.rerun import verify
+from lewm_evidence.rerun import event_line
 
 TB = "worldforge/leworldmodel"
 EVENT = {"provider": "leworldmodel", "operation": "score", "phase": "success", "attempt": 1, "max_attempts": 2}
@@ -177,3 +180,39 @@ def test_what_cannot_be_rendered_is_told(
     assert main(["render", "--summary", "run.json", *places]) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "a.rrd").exists()
+
+
+def test_odd_summaries_are_rendered_as_far_as_they_go(tmp_path: Path) -> None:
+    """Names that are numbers or lists, a plan without a list, a folder whose name is not UTF-8: nothing is lost."""
+    event = EVENT | {"run_id": [1], "request_id": 7, "target": 8, "sequence": 0, "input_digest": float("nan")}
+    odd = SUMMARY | {"provider_events": [event], "plan": {"provider": "p", "planner": "q", "actions": 7}}
+    (tmp_path / "odd.json").write_text(json.dumps(odd))
+    logs = tmp_path / os.fsdecode(b"logs-\xff")
+    words = ["render", "--summary", str(tmp_path / "odd.json"), "--tensorboard", str(logs)]
+    assert main([*words, "--rerun", str(tmp_path / "odd.rrd")]) == 0
+    assert len(list(logs.glob("*tfevents*"))) == 1
+    lines = [event_line(ProviderEvent.of(event)), json.dumps(ProviderEvent.of(event).to_dict(), allow_nan=False)]
+    assert "leworldmodel score success" in lines[0] and lines[0].endswith("8")
+    assert '"run_id": "[1]"' in lines[1] and '"request_id": "7"' in lines[1]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["render", "--summary", "summary.json", "--rerun"], ["showcase", "--json-output"], ["showcase", "--rerun-output"]],
+)
+def test_only_a_file_is_replaced(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither a folder nor, for root, a device gives way to an output; that is said before any work is done."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "summary.json").write_text(json.dumps(SUMMARY))
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        assert main([*words, name]) == 2
+        assert f"{name} is there and is not a file" in capsys.readouterr().err
+    assert (tmp_path / "pipe").is_fifo() and {path.name for path in tmp_path.iterdir()} == {
+        "folder",
+        "pipe",
+        "summary.json",
+    }

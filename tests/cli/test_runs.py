@@ -176,3 +176,44 @@ def test_prune_leaves_running_and_unreadable_runs_alone(
     told = capsys.readouterr().out
     assert "a job is making it" in told and "it cannot be read" in told and "removed  1 of 3 runs" in told
     assert running.is_dir() and not (project / "runs" / examples["evaluate"].name).exists()
+
+
+def test_prune_waits_for_snakemake(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """While Snakemake works beside the runs, nobody knows what it needs: it may be shown what would go, no more."""
+    for path in (project / "runs").glob("*/*"):
+        aged(FinishedRun(path), 3)
+    (project / ".snakemake").mkdir()
+    with (project / ".snakemake" / "live").open("w") as claim:
+        fcntl.flock(claim, fcntl.LOCK_EX)
+        assert main(["runs", "prune", "--yes"]) == 2
+        assert "another run is live in this folder" in capsys.readouterr().err
+        assert set(standing(capsys).values()) == {"goes"}
+    assert len(list((project / "runs").glob("*/*/manifest.json"))) == 3
+
+
+def test_prune_asks_on_both_sides_of_a_link(
+    project: Path, examples: dict[str, FinishedRun], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where `runs` leads to another project, a bundle of either keeps its runs; so does one named from elsewhere."""
+    for path in (project / "runs").glob("*/*"):
+        aged(FinishedRun(path), 3)
+    here = {name: FinishedRun(project / "runs" / run.name) for name, run in examples.items()}
+    write_bundle(project / "evidence" / KEY, {"showcase": here["showcase"]}, {})
+    (project / "evidence" / ".half-written").mkdir()
+    head = project / "head"
+    head.mkdir()
+    (head / "runs").symlink_to(project / "runs")
+    write_bundle(head / "evidence" / KEY, {"evaluate": here["evaluate"]}, {})
+    monkeypatch.chdir(head)
+    assert standing(capsys) == {
+        "evaluate": f"evidence/{KEY} cites it",
+        "fetch": f"{here['showcase'].name} was made from it",
+        "showcase": f"../evidence/{KEY} cites it",
+    }
+    monkeypatch.chdir(project / "runs" / "fetch")
+    assert main(["runs", "prune", "--yes", "--runs", "../evaluate/.."]) == 0
+    told = capsys.readouterr().out
+    assert f"../../evidence/{KEY} cites it" in told and "removed  1 of 3 runs" in told
+    assert here["showcase"].path.is_dir() and not here["evaluate"].path.exists()
+    assert main(["runs", "prune", "--yes", "--runs", "..", "--keep-days", "0", "--store", "nowhere"]) == 2
+    assert "--store nowhere is not a folder" in capsys.readouterr().err

@@ -76,8 +76,8 @@ def summary_of(project: Path) -> dict[str, Any]:
 
 
 def wait_for(true: Callable[[], bool]) -> None:
-    """Returns once something is true; fails when it takes ten seconds."""
-    end = time.monotonic() + 10
+    """Returns once something is true; fails when it takes a minute."""
+    end = time.monotonic() + 60
     while not true():
         assert time.monotonic() < end
         time.sleep(0.02)

@@ -64,3 +64,10 @@ def test_a_shell_that_tells_of_a_signal_means_the_same(log: Path, status: int, s
     running = job(log)
     running.ended_with(status, signal)
     assert running.status == expected
+
+
+def test_what_a_terminal_would_obey_is_left_out(log: Path) -> None:
+    """Colours of a foreign trainer, a bar that returns to the line's beginning, a cleared screen."""
+    running = job(log)
+    log.write_bytes(b"evaluate: \x1b[31mred\x1b[0m\x07 words\n10 %\r20 %\x1b[2J\x1b[?25l\n")
+    assert running.news() == ["red words", "10 %", "20 %"]

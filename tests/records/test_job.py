@@ -1,5 +1,7 @@
 """How a stage runs as a program: finished, refused, stopped, waited for, resumed."""
 
+import fcntl
+import shutil
 import signal
 import subprocess
 import sys
@@ -150,3 +152,19 @@ def test_a_second_job_for_the_same_run_waits_for_the_first(stage: Path) -> None:
     assert "waiting for it" in second.stdout and "already complete" in second.stdout
     assert time.monotonic() - started < 20
     assert [path.name for path in (run_of(stage, "wait").path / "logs").iterdir()] == ["lock"]
+
+
+def test_a_job_whose_run_is_pruned_while_it_waits_makes_it_anew(stage: Path) -> None:
+    """It works in the directory that is there then, under that one's lock, not in the one that was taken away."""
+    run = run_of(stage, "finish")
+    lock = run.path / "logs" / "lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        job = subprocess.Popen(call(stage, "finish"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert job.stdout is not None and b"waiting for it" in job.stdout.readline()
+        shutil.rmtree(run.path)
+    told, _ = job.communicate(timeout=60)
+    assert job.returncode == 0 and b"done, result" in told
+    assert run.spec == spec("finish") and run.manifest.stage == "demo"
+    assert (run.path / "logs" / "lock").exists()

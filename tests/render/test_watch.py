@@ -77,3 +77,23 @@ def test_a_finished_run_is_not_followed(tmp_path: Path) -> None:
     """What is done has views of its own."""
     example_runs.finished(tmp_path / "runs", "evaluate", example_runs.write_evaluate)
     assert Watcher(tmp_path / "runs", tmp_path / "logs").turn() == 0
+
+
+def test_a_damaged_run_does_not_stop_the_others(tmp_path: Path) -> None:
+    """What cannot be read is followed no more; what was seen of it stays, and other runs go on."""
+    damaged = example_runs.open_run(tmp_path / "runs")
+    sound = example_runs.open_run(tmp_path / "runs", "collect")
+    follower = Watcher(tmp_path / "runs", tmp_path / "logs")
+    damaged.scalar("train/loss", 1.0, 1)
+    assert follower.turn() == 1
+    damaged.close()
+    with (damaged.path / "records.jsonl").open("ab") as file:
+        file.write(b"what is this\n")
+    sound.scalar("collect/episodes", 1.0, 1)
+    follower.turn()
+    sound.scalar("collect/episodes", 2.0, 2)
+    assert follower.turn() == 1
+    follower.close()
+    sound.close()
+    places = [tmp_path / "logs" / "results" / f"{run.spec.stage}-{run.key[:8]}" for run in (damaged, sound)]
+    assert steps(places[0], "train/loss") == [1] and steps(places[1], "collect/episodes") == [1, 2]

@@ -280,7 +280,11 @@ def test_o_opens_a_window_where_there_is_a_display(
     async def open_it(pilot: Pilot[int]) -> None:
         await pilot.press("o")
         if works:
+            await until(pilot, lambda: "starting" in pane(report, "rerun"))
+            await pilot.press("o")  # again before it is there: the first one ends, and is no error
             await until(pilot, lambda: "shown in its own window" in pane(report, "rerun"))
+            await until(pilot, lambda: arguments.exists() and arguments.read_text().endswith("\n"))
+            assert not told(report)
         else:
             await until(pilot, lambda: told(report))
             assert told(report)[0][0] == "error" and "--web` says more" in told(report)[0][1]

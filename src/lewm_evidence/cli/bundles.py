@@ -14,6 +14,7 @@ from lewm_evidence.cli.commands import (
     add_json,
     allowed_signers,
     answer,
+    show,
     size,
     tell,
 )
@@ -151,7 +152,7 @@ def _keygen(args: argparse.Namespace) -> int:
 def _summary(args: argparse.Namespace) -> int:
     from lewm_evidence.seal.summary import summary
 
-    print("\n".join(summary(args.path)))
+    show("\n".join(summary(args.path)))
     return 0
 
 

@@ -2,10 +2,11 @@
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 if TYPE_CHECKING:
     from lewm_evidence.seal.keys import AllowedSigners
@@ -20,6 +21,7 @@ TABLE = """exit status:
   130  stopped by Ctrl-C; 141 nobody reads the output any more; 143 ended by SIGTERM
 With --json, a command prints one line, a JSON object, and nothing else on standard output; what it says meanwhile
 goes to the error output, and the exit status is the same. What could not run is told as {"error": "the reason"}."""
+_CONTROL = re.compile(r"(?!\x1b\[\d{0,2}m)[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _FORMATTER = argparse.RawDescriptionHelpFormatter
 
 
@@ -105,12 +107,26 @@ def answer(args: argparse.Namespace, outcome: Mapping[str, object], lines: Itera
         print(json.dumps(outcome, sort_keys=True))
     else:
         for line in lines:
-            print(line)
+            show(line)
 
 
 def tell(args: argparse.Namespace, line: str) -> None:
     """Prints a line while the work goes on; not between the JSON that is asked for."""
-    print(line, file=sys.stderr if args.json else sys.stdout, flush=True)
+    show(line, sys.stderr if args.json else sys.stdout)
+
+
+def show(text: str, stream: TextIO | None = None) -> None:
+    """Prints text that may hold what others wrote, at once, without anything but colours that a terminal would obey."""
+    plain = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    print(plain, file=stream or sys.stdout, flush=True)
+
+
+def check_output(path: Path) -> None:
+    """Raises `EvidenceError` when `path` is there and not a file: a device or a folder must not be replaced."""
+    if path.exists() and not path.is_file():
+        from lewm_evidence.errors import EvidenceError
+
+        raise EvidenceError(f"{path} is there and is not a file, so it is not replaced; name another")
 
 
 def size(count: float) -> str:

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from lewm_evidence import __version__
 from lewm_evidence.cli.bundles import add_bundle_commands
-from lewm_evidence.cli.commands import TABLE, Parser
+from lewm_evidence.cli.commands import TABLE, Parser, show
 from lewm_evidence.cli.completion import add_completion_command
 from lewm_evidence.cli.doctor import add_doctor_command
 from lewm_evidence.cli.open import add_open_commands
@@ -42,6 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _could_not(args, str(error))
     except ModuleNotFoundError as error:
         return _could_not(args, f"needs the package {error.name!r}, which is not here; install lewm-evidence[pipeline]")
+    except RecursionError:
+        return _could_not(args, "what it was given to read is nested too deeply")
+    except RuntimeError as error:
+        if "home directory" not in str(error):  # pathlib has no error of its own for that
+            raise
+        return _could_not(args, "this user's home folder is not known; set HOME")
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -57,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _could_not(args: argparse.Namespace, reason: str) -> int:
     if getattr(args, "json", False):
         print(json.dumps({"error": reason}))
-    print(f"lewm-evidence: {reason}", file=sys.stderr)
+    show(f"lewm-evidence: {reason}", sys.stderr)
     return 2
 
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from lewm_evidence.cli.commands import Commands, Parser, add_command
+from lewm_evidence.cli.commands import Commands, Parser, add_command, check_output
 
 
 def add_render_command(commands: "Commands[Parser]") -> None:
@@ -28,6 +28,8 @@ def _render(args: argparse.Namespace) -> int:
 
     if args.tensorboard is None and args.rerun is None:
         raise InputError("render needs --tensorboard DIR, --rerun FILE or both: where shall it write?")
+    if args.rerun is not None:
+        check_output(args.rerun)
     summary = _read(args.summary)
     if args.tensorboard is not None:
         print(f"wrote {_to_tensorboard(summary, args.tensorboard.absolute())}")

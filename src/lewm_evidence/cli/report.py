@@ -1,12 +1,11 @@
 """`lewm-evidence report`: the report page in the browser, or the report in the terminal. Only argparse up here."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lewm_evidence.cli.bundles import located
-from lewm_evidence.cli.commands import Commands, Parser, add_command
+from lewm_evidence.cli.commands import Commands, Parser, add_command, show
 from lewm_evidence.errors import EvidenceError, RefusedError
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def _report(args: argparse.Namespace) -> int:
                 return _in_terminal(place)
             page = _page(args.path, place)
     except RefusedError as error:
-        print(f"refused  {error}")
+        show(f"refused  {error}")
         return 1
     print(page, flush=True)
     if not args.no_browser:
@@ -84,9 +83,9 @@ def _newest_first(paths: "Iterable[Path]") -> list[Path]:
 
 def _copied(page: Path, address: str) -> Path:
     from lewm_evidence.canonical import write_atomic
+    from lewm_evidence.state import state_folder
 
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    copy = state / "lewm-evidence" / "reports" / f"{address[:20]}.html"
+    copy = state_folder() / "reports" / f"{address[:20]}.html"
     write_atomic(copy, page.read_bytes())
     return copy
 

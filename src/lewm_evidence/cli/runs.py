@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lewm_evidence.cli.bundles import DIFF_STATUS, diff
-from lewm_evidence.cli.commands import Commands, Parser, add_command, add_group, add_json, answer, size
+from lewm_evidence.cli.commands import Commands, Parser, add_command, add_group, add_json, answer, show, size
 from lewm_evidence.cli.store import default_store
 from lewm_evidence.errors import EvidenceError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lewm_evidence.pruning import Verdict
     from lewm_evidence.records.folder import FoundRun
 
@@ -59,8 +61,9 @@ def _add_prune(actions: "Commands[Parser]") -> Parser:
         "--configfile config.yaml mine.yaml  runs of both stay",
         "Kept are runs that a job makes now, that a bundle in evidence/ or in the store cites, that the configuration\n"
         "plans (all targets), that a --keep option keeps, and every run that one of these was made from.\n"
-        "The configuration and evidence/ are those beside the folder of runs.",
-        "0 done, 2 could not run (nothing was removed)",
+        "The configuration, evidence/ and store are those beside the folder of runs; where that is a link, also those\n"
+        "beside what it leads to. While Snakemake works in one of these places, nothing is removed.",
+        "0 done, 1 a run that was to go stays (with the reason), 2 could not run (nothing was removed)",
     )
     prune.add_argument(
         "--configfile",
@@ -77,7 +80,9 @@ def _add_prune(actions: "Commands[Parser]") -> Parser:
         help="keep what is younger (default: 1)",
     )
     prune.add_argument("--keep-latest", type=int, metavar="N", help="keep the N youngest of each stage")
-    prune.add_argument("--store", type=Path, metavar="DIR", help="default: LEWM_EVIDENCE_STORE, or store")
+    prune.add_argument(
+        "--store", type=Path, metavar="DIR", help="default: LEWM_EVIDENCE_STORE, or store beside the runs"
+    )
     prune.add_argument("--yes", action="store_true", help="remove what is shown")
     return prune
 
@@ -94,10 +99,10 @@ def _check(args: argparse.Namespace) -> int:
     for run in found:
         try:
             manifest = check_run(run)
-            print(f"ok       {run}  {len(manifest.files)} files")
+            show(f"ok       {run}  {len(manifest.files)} files")
         except EvidenceError as error:
             altered += 1
-            print(f"altered  {error}")
+            show(f"altered  {error}")
     return 1 if altered else 0
 
 
@@ -157,12 +162,18 @@ def _diff(args: argparse.Namespace) -> int:
 
 
 def _prune(args: argparse.Namespace) -> int:
+    from lewm_evidence.live import claim_folder
     from lewm_evidence.pruning import judge, remove
     from lewm_evidence.records.folder import find_runs
     from lewm_evidence.store.retention import Retention
 
+    projects = _projects(args.runs)
+    for state in (project / ".snakemake" for project in projects):
+        if args.yes and state.is_dir():  # what Snakemake works on there, no configuration need say
+            claim_folder(state, [])
     found, rule = find_runs(args.runs), Retention(args.keep_days, args.keep_latest)
-    verdicts = judge(found, _needed(args), rule, time.time())
+    verdicts = judge(found, _needed(args, projects), rule, time.time())
+    planned = sum(verdict.goes for verdict in verdicts)
     if args.yes:
         verdicts = remove(verdicts)
     going = [verdict.run for verdict in verdicts if verdict.goes]
@@ -172,21 +183,30 @@ def _prune(args: argparse.Namespace) -> int:
     total = f"{word:<8} {len(going)} of {len(found)} runs, {size(sum(run.size for run in going))}"
     lines = [_verdict(one, word) for one in verdicts]
     answer(args, {**outcome, "runs": rows}, [*lines, total + ("" if args.yes or not going else "; --yes removes them")])
-    return 0
+    return 1 if len(going) < planned else 0
 
 
-def _needed(args: argparse.Namespace) -> dict[str, str]:
+def _projects(runs: Path) -> list[Path]:
+    """Returns the folder that `runs` lies in; and where it is a link to another project's, that one's too."""
+    beside = (Path(whole(runs)).parent for whole in (os.path.abspath, os.path.realpath))
+    return [Path(os.path.relpath(folder)) for folder in dict.fromkeys(beside)]
+
+
+def _needed(args: argparse.Namespace, projects: "Sequence[Path]") -> dict[str, str]:
     """Returns why runs are needed, by name, for those that a configuration or a bundle needs."""
     from lewm_evidence.pruning import cited_by, planned_by
     from lewm_evidence.store.layout import Layout
 
-    project = Path(os.path.relpath(args.runs.absolute().parent))
-    beside = project / "config.yaml"
+    configured = [path for project in projects if (path := project / "config.yaml").is_file()]
     needed: dict[str, str] = {}
-    for path in args.configfile or ([beside] if beside.is_file() else []):
-        needed |= planned_by(path, args.runs.absolute())
-    bundles = [*(project / "evidence").glob("*/"), *Layout(args.store or default_store()).bundles.glob("*/")]
-    return needed | cited_by(sorted(bundles))
+    for path in args.configfile or configured:
+        needed |= planned_by(path, args.runs.resolve())
+    if args.store is not None and not args.store.is_dir():
+        raise EvidenceError(f"--store {args.store} is not a folder; nothing was removed")
+    stores = [args.store] if args.store is not None else [default_store(project) for project in projects]
+    bundles = [bundle for project in projects for bundle in (project / "evidence").glob("[!.]*/")]
+    bundles += [bundle for store in stores for bundle in Layout(store).bundles.glob("[!.]*/")]
+    return needed | cited_by(sorted(set(bundles)))
 
 
 def _verdict(verdict: "Verdict", word: str) -> str:

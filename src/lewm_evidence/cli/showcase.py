@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lewm_evidence.cli.commands import Commands, Parser, add_command, answer, tell
+from lewm_evidence.cli.commands import Commands, Parser, add_command, answer, check_output, tell
 
 if TYPE_CHECKING:
     from lewm_evidence.config import Config
@@ -112,6 +112,8 @@ def _showcase(args: argparse.Namespace) -> int:
     from lewm_evidence.showcase.health import as_dict, health
     from lewm_evidence.tensorboard import project
 
+    for output in filter(None, (args.json_output, args.rerun_output)):
+        check_output(output)
     config, state = _config(args), project() / args.state_dir.expanduser()
     found = health(config, state / "runs")
     told = as_dict(found)

@@ -19,6 +19,7 @@ from lewm_evidence.cli.commands import (
     add_json,
     allowed_signers,
     answer,
+    show,
 )
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ _PLACES = (
 )
 
 
-def default_store() -> Path:
-    """Returns the store that is meant when none is named: LEWM_EVIDENCE_STORE, or `store`."""
-    return Path(os.environ.get("LEWM_EVIDENCE_STORE") or "store")
+def default_store(folder: Path = Path()) -> Path:
+    """Returns the store that is meant when none is named: LEWM_EVIDENCE_STORE, or `store` in `folder`."""
+    return Path(os.environ.get("LEWM_EVIDENCE_STORE") or folder / "store")
 
 
 def in_store(path: Path) -> "Store | None":
@@ -129,7 +130,7 @@ def _answered(function: Command, args: argparse.Namespace) -> int:
     try:
         return function(args)
     except RefusedError as error:
-        print(f"{'refused':<8} {error}")
+        show(f"{'refused':<8} {error}")
         return 1
 
 
@@ -148,7 +149,7 @@ def _add(args: argparse.Namespace) -> int:
             added = store.add(path)
             print(f"{'added' if added.new else 'present':<8} {added.address}  {path}")
         except RefusedError as error:
-            print(f"{'refused':<8} {path}: {error}")
+            show(f"{'refused':<8} {path}: {error}")
             status = 1
     return status
 

@@ -1,6 +1,5 @@
 """A recording as the real Rerun viewer draws it, without a window and on loopback."""
 
-import socket
 import subprocess
 import time
 import warnings
@@ -12,6 +11,7 @@ from lewm_evidence.errors import ProbeError
 from lewm_evidence.probe.process import child, last_lines, listens
 from lewm_evidence.probe.rerun import binary, quiet
 from lewm_evidence.probe.screenshot import LIMIT, NotHereError, Shot, check_not_blank
+from lewm_evidence.viewer import answers, free_port
 
 # The viewer plays from the first step: by now it has loaded everything and moved along.
 _SETTLE = 2.0
@@ -35,7 +35,7 @@ def shoot(recording: Path, logs: Path, size: tuple[int, int] = (1920, 1200)) -> 
             from rerun.experimental import ViewerClient
     except ImportError as error:
         raise NotHereError("this version of Rerun cannot be driven without a window; it takes 0.41") from error
-    port = _free_port()
+    port = free_port()
     command: list[str | Path] = [
         binary(),
         "--headless",
@@ -77,12 +77,6 @@ def _settled(client: Any) -> bytes:
         return png
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
 def _wait_until_it_listens(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
     end = time.monotonic() + LIMIT / 2
     while time.monotonic() < end:
@@ -90,11 +84,7 @@ def _wait_until_it_listens(process: "subprocess.Popen[bytes]", port: int, log: P
             if "adapter" in last_lines(log, 40):
                 raise NotHereError("there is no Vulkan driver on this machine (Mesa's lavapipe would do)")
             raise ProbeError(f"the Rerun viewer ended with status {process.returncode} before it could be asked")
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=1):
-                if listens(process.pid, port) is not False:
-                    return
-        except OSError:
-            pass
+        if answers(port) and listens(process.pid, port) is not False:
+            return
         time.sleep(0.1)
     raise ProbeError(f"the Rerun viewer did not listen within {LIMIT / 2:.0f} s")

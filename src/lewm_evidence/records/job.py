@@ -77,6 +77,7 @@ def _execute(stage: Callable[[Run], None], run: Run, resumable: bool, product: P
         if (run.path / MANIFEST).exists() and (product is None or product.exists()):
             say(f"{run.spec.stage}/{run.key} is already complete")
             return
+        run.begin()
         if not resumable:
             _clear(run.path)
         _set_threads(run.threads)
@@ -99,14 +100,18 @@ def say(line: str) -> None:
 def _locked(path: Path) -> Iterator[None]:
     # One lock file per run directory, below logs/ so that it is never sealed. The kernel frees it on any death.
     lock = path / "logs" / "lock"
-    lock.parent.mkdir(exist_ok=True)
-    with lock.open("wb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"{path} is being made by another process; waiting for it")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    while True:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with lock.open("wb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say(f"{path} is being made by another process; waiting for it")
+                fcntl.flock(file, fcntl.LOCK_EX)
+            # Else the run was pruned while this job waited, and another job may have begun to make it anew.
+            if lock.exists() and os.path.samestat(os.fstat(file.fileno()), lock.stat()):
+                yield
+                return
 
 
 def _clear(path: Path) -> None:

@@ -94,7 +94,7 @@ def machine_paths() -> dict[str, str]:
     """Returns the folders that tell this machine from another, with what each is."""
     found: dict[str, str] = {}
     for path, what in (
-        (Path.home(), "the home folder"),
+        (Path(os.path.expanduser("~")), "the home folder"),  # noqa: PTH111  # Path.home() fails where there is none
         (Path.cwd(), "the project's folder"),
         (Path(sys.prefix), "the folder of this Python"),
     ):

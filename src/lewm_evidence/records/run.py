@@ -58,8 +58,12 @@ class Run:
         self.path = runs / spec.stage / self.key
         self._runs = runs
         self._streams: dict[str, BufferedWriter] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """Makes the directory with its spec, unless it is there."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_atomic(self.path / "spec.json", canonical_json(spec.model_dump()))
+        write_atomic(self.path / "spec.json", canonical_json(self.spec.model_dump()))
 
     @property
     def config(self) -> dict[str, Any]:

@@ -18,18 +18,9 @@ from lewm_evidence.render import page_style
 from lewm_evidence.render.figures import COLOUR, new_figure, plot_style, to_svg
 
 BINS = 20
-_PAGE = """\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{{ policy }}">
-<title>Learning curves of {{ curves | length }} foreign trainers</title>
-<style>
-{{ style }}</style>
-</head>
-<body>
+_PAGE = (
+    page_style.head("Learning curves of {{ curves | length }} foreign trainers")
+    + """\
 <main>
 <header>
 <p class="kicker">Evidence about foreign trainers</p>
@@ -56,6 +47,7 @@ trainers’ runs. In the folder that holds <code>bag/</code>, <code>lewm-evidenc
 </body>
 </html>
 """
+)
 
 
 @dataclass(frozen=True)

@@ -72,3 +72,22 @@ footer.note { margin-top: 3rem; padding-top: .9rem; border-top: 1px solid var(--
   .wide[tabindex] { background: none; }
 }
 """
+
+_HEAD = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{{ policy }}">
+<title>TITLE</title>
+<style>
+{{ style }}</style>
+</head>
+<body>
+"""
+
+
+def head(title: str) -> str:
+    """Returns how a page begins, up to its body, as a template; `title` may be one too."""
+    return _HEAD.replace("TITLE", title)

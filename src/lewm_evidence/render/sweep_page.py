@@ -2,6 +2,8 @@
 
 # ruff: noqa: E501 - lines of HTML follow the page, not the column
 
+from lewm_evidence.render import page_style
+
 # What it adds to the style of every page (`render.page_style`).
 STYLE = """\
 td svg { width: 11rem; height: 2rem; }
@@ -12,18 +14,9 @@ td details { min-width: 4rem; max-width: 22rem; }
 @media print { td svg { width: 6rem; } table { font-size: .8rem; } }
 """
 
-PAGE = """\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{{ policy }}">
-<title>Sweep: {{ members }} members</title>
-<style>
-{{ style }}</style>
-</head>
-<body>
+PAGE = (
+    page_style.head("Sweep: {{ members }} members")
+    + """\
 {% macro plot(cell, metric, words) %}
 <svg viewBox="-4 0 108 20" preserveAspectRatio="none" role="img" aria-label="{{ words }}">
 <line x1="0" y1="19" x2="100" y2="19" stroke="var(--grid)"/>
@@ -62,3 +55,4 @@ PAGE = """\
 </body>
 </html>
 """
+)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from lewm_evidence.errors import EvidenceError
 from lewm_evidence.records.finished import FinishedRun
 from lewm_evidence.records.manifest import MANIFEST
 from lewm_evidence.records.schema import RECORD, Timing
@@ -34,7 +35,16 @@ class Watcher:
             name = f"{run.parent.name}-{run.name[:8]}"
             results, timing = (self._logdir / part / name for part in ("results", "timing"))
             self._runs[run] = (_Writer(run / "records.jsonl", results), _Writer(run / "timing.jsonl", timing))
-        return sum(writer.turn() for writers in self._runs.values() for writer in writers)
+        return sum(self._turn(run) for run in list(self._runs))
+
+    def _turn(self, run: Path) -> int:
+        try:
+            return sum(writer.turn() for writer in self._runs[run])
+        except (EvidenceError, OSError, ValueError, KeyError):
+            # Damaged, or removed a moment ago: it is followed no more, what was seen stays, and the others go on.
+            for writer in self._runs.pop(run):
+                writer.close()
+            return 0
 
     def close(self) -> None:
         """Closes every event file."""

@@ -29,24 +29,28 @@ def summary(bundle: Path) -> list[str]:
         raise BundleError(f"{bundle} is not a bundle folder: {error.filename} cannot be read") from error
     runs = {run.stage: FinishedRun(bag / run.folder) for run in index.runs.values()}
     lines = [f"bundle   {bundle}", f"address  sha256:{address}", f"result   {index.result_digest}"]
-    if "evaluate" in runs:
-        lines += _scores(runs["evaluate"])
-    if "score" in runs:
-        rows = [event.fields for event in runs["score"].events("score/skipped")]
-        lines += [f"skipped  {row['stage']}: {row['reason']}" for row in rows]
-    if "gate" in runs:
-        lines += _verdict(runs["gate"])
+    for stage, tell in (("evaluate", _scores), ("score", _skipped), ("gate", _verdict)):
+        if stage in runs:
+            try:
+                lines += tell(runs[stage])
+            except (KeyError, TypeError, ValueError) as error:
+                sentence = (
+                    f"{runs[stage].path} does not hold what is told of it ({error}); was it made by another version?"
+                )
+                raise StageError(sentence) from error
     return [*lines, *_places(bundle, runs)]
+
+
+def _skipped(run: FinishedRun) -> Iterator[str]:
+    for event in run.events("score/skipped"):
+        yield f"skipped  {event.fields['stage']}: {event.fields['reason']}"
 
 
 def _scores(run: FinishedRun) -> Iterator[str]:
     scalars = {record.tag: record.value for record in run.records("scalar") if record.kind == "scalar"}
 
     def interval(tag: str, scale: float, digits: int) -> str:
-        try:
-            value, low, high = (scalars[tag + end] * scale for end in ("", "_low", "_high"))
-        except KeyError as error:
-            raise StageError(f"{run.path} holds no scalar {error}; was it made by another version?") from None
+        value, low, high = (scalars[tag + end] * scale for end in ("", "_low", "_high"))
         return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
     for method, name in _METHODS.items():

@@ -268,9 +268,9 @@ class Report(App[int]):
         """Starts TensorBoard and opens it in the browser."""
         await self.viewers.tensorboard(self._views)
 
-    @work
+    @work(exclusive=True, group="rerun")
     async def action_rerun(self) -> None:
-        """Opens the recording in Rerun."""
+        """Opens the recording in Rerun; the key again begins anew, whatever has become of the viewer."""
         await self.viewers.rerun(self._views)
 
     def on_button_pressed(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from textual.content import Content
 
+from lewm_evidence.cli.commands import size
 from lewm_evidence.records.finished import FinishedRun
 from lewm_evidence.seal.bundle import BAG, evidence_folder
 from lewm_evidence.seal.verify import Verified
@@ -28,7 +29,6 @@ from lewm_evidence.tui.text import (
     lines,
     number,
     plot,
-    size,
     table,
 )
 

@@ -1,6 +1,5 @@
 """The runs that a terminal report is about, finished or not, read again and again as they grow."""
 
-import fcntl
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from safetensors import SafetensorError
 
 from lewm_evidence.errors import EvidenceError, StageError
 from lewm_evidence.records.finished import FinishedRun
+from lewm_evidence.records.folder import free
 from lewm_evidence.records.manifest import MANIFEST
 from lewm_evidence.records.schema import RECORD, Arrays, Event, Image, Scalar, Spec, Text, Timing
 from lewm_evidence.records.tail import Tail
@@ -150,13 +150,8 @@ class LiveRun:
 def _state(run: Path) -> State:
     if (run / MANIFEST).exists():
         return "done"
-    try:
-        with (run / "logs" / "lock").open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not free(run):
         return "running"
-    except FileNotFoundError:
-        pass
     # It may have finished between the two looks.
     return "done" if (run / MANIFEST).exists() else "failed"
 

@@ -74,15 +74,6 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {int(seconds) % 60:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def size(count: float) -> str:
-    """Returns a number of bytes as people say it."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} GB"
-
-
 def sparkline(values: Sequence[float], width: int) -> str:
     """Returns values as one line of blocks, the lowest and the highest over their range, thinned out to `width`."""
     shown = _thinned(values, width)

@@ -72,6 +72,8 @@ class Viewers:
         try:
             await _answering(running)
         except ProbeError as error:
+            if running is not self._tensorboard:  # ended for the sake of another
+                return
             stack.close()
             self._tell("tensorboard", f"did not start; see {running.logs.errors}")
             self._say(f"{error}; its error output is in {running.logs.errors}", "error")

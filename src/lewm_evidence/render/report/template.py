@@ -5,22 +5,14 @@ Python text, because run keys cover the modules a stage imports and nothing else
 
 # ruff: noqa: E501 - lines of HTML follow the page, not the column
 
+from lewm_evidence.render import page_style
 from lewm_evidence.render.report.sections import EPISODE, MODEL, VERDICT
 from lewm_evidence.render.report.sections_around import CHECK, PAPER, PROVENANCE, SPEED, TRAINING, VIEWERS
 from lewm_evidence.render.report.sections_scored import SCORED_HERO, SCORES, UNMEASURED
 
-_HEAD = """\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{{ policy }}">
-<title>Evidence: {{ title }}</title>
-<style>
-{{ style }}</style>
-</head>
-<body>
+_HEAD = (
+    page_style.head("Evidence: {{ title }}")
+    + """\
 {% macro interval(estimate, digits=1, unit="") %}{{ estimate.low | number(digits) }} to {{ estimate.high | number(digits) }}{{ unit }}{% endmacro %}
 {% macro shares(estimate) %}{{ (100 * estimate.low) | number(0) }} to {{ estimate.high | percent }}{% endmacro %}
 {% macro source(name) %}{{ "CEM" if name == "cem" else name }}{% endmacro %}
@@ -47,6 +39,7 @@ LINKS
 </ul><button type="button" class="theme" data-now="system">Theme: system</button></nav>
 <main id="main">
 """
+)
 
 _HERO = """\
 <svg width="0" height="0" aria-hidden="true" style="position:absolute"><defs class="shapes">
