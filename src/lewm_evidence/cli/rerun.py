@@ -41,7 +41,9 @@ def add_rerun_commands(commands: "Commands[Parser]") -> None:
         "runs/render_rerun/0123456789abcdef0123 --web",
         "Ends with the viewer or by Ctrl-C. Listens on 127.0.0.1 only; the web viewer comes from this machine.",
     )
-    opened.add_argument("path", type=Path, metavar="PATH", help="a .rrd file, or a folder that holds one, or one of an episode")
+    opened.add_argument(
+        "path", type=Path, metavar="PATH", help="a .rrd file, or a folder that holds one, or one of an episode"
+    )
     opened.add_argument("--web", action="store_true", help="show it in the browser")
     opened.add_argument("--web-port", type=int, default=0, metavar="PORT", help="of the page (default: a free one)")
     opened.add_argument("--port", type=int, default=0, metavar="PORT", help="of the data (default: a free one)")
