@@ -156,7 +156,7 @@ class LogHandler(LogHandlerBase):
         elif not _NOISE.match(text):
             refusal = _REFUSAL.fullmatch(text)
             self._screen.line(refusal["sentence"].strip() if refusal else text)
-        if text.startswith(NOTHING_TO_BE_DONE_MSG):
+        if text.startswith(NOTHING_TO_BE_DONE_MSG) and not self.common_settings.dryrun:
             for say in at_rest:
                 say()
 

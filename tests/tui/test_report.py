@@ -56,7 +56,7 @@ def test_the_first_page_answers_the_first_questions(project: Path) -> None:
 
 
 def test_what_does_not_hold_says_so(tmp_path: Path) -> None:
-    """A gate that failed a check and never finished is no good news; one that has not run is none; a showcase has no gate."""
+    """A gate that failed a check and never finished is no good news; one that has not run is none yet."""
     runs = example_runs.build(tmp_path / "runs")
     report = make_report(tmp_path / "runs")
 

@@ -174,5 +174,4 @@ onsuccess:
     tell()
 
 
-if not workflow.dryrun:
-    at_rest.append(tell)
+at_rest.append(tell)
