@@ -87,7 +87,7 @@ def test_summary_shows_report_and_viewers(tmp_path: Path, capsys: pytest.Capture
     assert f"report   {bag}/{runs['report'].name}/views/report.html\n" in told
     assert f"report   {bag}/{runs['compare'].name}/views/results/curves.html\n" in told
     assert f"open-rerun {tmp_path / KEY}\n" in told
-    assert f"open-tensorboard --logdir {tmp_path / KEY}/bag\n" in told
+    assert f"open-tensorboard --logdir {tmp_path / KEY}\n" in told
 
 
 def test_summary_of_something_else_has_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
