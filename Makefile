@@ -23,7 +23,7 @@ setup: $(READY) ## Make .venv from the hash-locked requirements (one to three mi
 $(READY): requirements/cpu.txt requirements/public.txt pyproject.toml scripts/setup
 	@scripts/setup $(PYTHON)
 
-evidence: $(READY) ## Run the whole pipeline on the embedded checkpoint (a minute)
+evidence: $(READY) ## Run the whole pipeline on the embedded checkpoint (a minute or two)
 	@$(BIN)/snakemake --cores $(CORES) evidence
 
 tables: $(READY) ## Measure the checkpoint as the paper does (minutes of CPU; docs/science.md)

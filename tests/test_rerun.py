@@ -476,6 +476,30 @@ def test_a_recording_opens_in_the_native_viewer(
     assert told.read_text().split()[:3] == ["--bind", "127.0.0.1", str(session.config.save_path)]
 
 
+def test_of_a_bundle_the_episode_is_opened(
+    tmp_path: Path, session: RerunSession, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a folder's recordings open-rerun takes showcase.rrd and says so; where two have that name, it names both."""
+    RerunArtifactLogger(session).log_json("x", {})
+    session.close()
+    stand_in, told = tmp_path / "rerun", tmp_path / "told"
+    stand_in.write_text(f'#!/bin/sh\necho "$@" > {told}\n')
+    stand_in.chmod(0o755)
+    monkeypatch.setattr(viewer, "program", lambda: stand_in)
+    folder = tmp_path / "bundle"
+    for name in ("a/showcase.rrd", "a/training.rrd"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(str(session.config.save_path), folder / name)
+    assert main(["open-rerun", str(folder)]) == 0
+    assert told.read_text().split()[2] == str(folder / "a/showcase.rrd")
+    said = f"shows {folder}/a/showcase.rrd; there is also {folder}/a/training.rrd\n"
+    assert capsys.readouterr().err == said
+    (folder / "b").mkdir()
+    shutil.copy(folder / "a/showcase.rrd", folder / "b")
+    assert main(["open-rerun", str(folder)]) == 2
+    assert f"3 recordings (*.rrd); name one: {folder}/a/showcase.rrd, " in capsys.readouterr().err
+
+
 def test_what_is_no_recording_is_not_opened(tmp_path: Path) -> None:
     """A folder without one, a file of another kind and a missing file are named."""
     (tmp_path / "text.rrd.txt").write_text("hello")

@@ -74,7 +74,7 @@ def _own_reason(run: FoundRun, number: int, rule: Retention, now: float) -> str 
     if number < (rule.latest or 0):
         return f"among the {rule.latest} latest of its stage"
     if rule.days is not None and run.changed >= now - rule.days * DAY:
-        return f"younger than {rule.days:g} days"
+        return f"younger than {rule.days:g} day{'' if rule.days == 1 else 's'}"
     return None
 
 

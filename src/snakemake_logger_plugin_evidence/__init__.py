@@ -10,9 +10,11 @@ import re
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from snakemake.common import NOTHING_TO_BE_DONE_MSG
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
@@ -42,6 +44,9 @@ _REFUSAL = re.compile(
     re.DOTALL,
 )
 _TICK = 0.2  # seconds between two looks at the logs
+
+# What the Snakefile wants said where nothing is to be done: Snakemake calls no `onsuccess` then.
+at_rest: list[Callable[[], None]] = []
 
 
 class LogHandler(LogHandlerBase):
@@ -151,6 +156,9 @@ class LogHandler(LogHandlerBase):
         elif not _NOISE.match(text):
             refusal = _REFUSAL.fullmatch(text)
             self._screen.line(refusal["sentence"].strip() if refusal else text)
+        if text.startswith(NOTHING_TO_BE_DONE_MSG) and not self.common_settings.dryrun:
+            for say in at_rest:
+                say()
 
     def _ended(self, jobid: int) -> Job | None:
         job = self._running.pop(jobid, None)

@@ -74,7 +74,7 @@ def test_summary_shows_report_and_viewers(tmp_path: Path, capsys: pytest.Capture
         "report": example_runs.finished(tmp_path / "runs", "report", place("views/report.html")),
         "compare": example_runs.finished(tmp_path / "runs", "compare", place("views/results/curves.html")),
         "render_rerun": example_runs.finished(
-            tmp_path / "runs", "render_rerun", place("views/results/showcase.rrd", "views/timing/showcase.rrd")
+            tmp_path / "runs", "render_rerun", place("views/results/showcase.rrd", "views/results/training.rrd")
         ),
         "render_tensorboard": example_runs.finished(
             tmp_path / "runs", "render_tensorboard", place("views/results/showcase/events.out.tfevents.0.x")
@@ -86,8 +86,8 @@ def test_summary_shows_report_and_viewers(tmp_path: Path, capsys: pytest.Capture
     bag = tmp_path / KEY / "bag" / "data" / "runs"
     assert f"report   {bag}/{runs['report'].name}/views/report.html\n" in told
     assert f"report   {bag}/{runs['compare'].name}/views/results/curves.html\n" in told
-    assert f"open-rerun {bag}/{runs['render_rerun'].name}/views/results/showcase.rrd\n" in told
-    assert f"open-tensorboard --logdir {tmp_path / KEY}/bag\n" in told
+    assert f"open-rerun {tmp_path / KEY}\n" in told
+    assert f"open-tensorboard --logdir {tmp_path / KEY}\n" in told
 
 
 def test_summary_of_something_else_has_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,8 @@
 """What the diagnosis tells, and its exit status."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,29 @@ def test_doctor_tells_what_is_missing(capsys: pytest.CaptureFixture[str], monkey
     assert main(["doctor", "--json"]) == 1
     finding = {"name": "disk", "found": "full", "remedy": "free some space"}
     assert json.loads(capsys.readouterr().out) == {"ok": False, "findings": [finding]}
+
+
+@pytest.mark.parametrize("words", [["doctor"], ["showcase", "--health-only"]])
+def test_the_diagnosis_needs_no_more_than_the_base(words: list[str], tmp_path: Path) -> None:
+    """Where the packages of the pipeline are missing, that is what it is there to tell."""
+    missing = ["numpy", "PIL", "torch", "safetensors", "pyarrow", "snakemake", "textual", "tensorboard", "rerun"]
+    code = f"""
+import sys
+from importlib import metadata
+version = metadata.version
+def only_base(name):
+    if name in {missing}:
+        raise metadata.PackageNotFoundError(name)
+    return version(name)
+metadata.version = only_base
+sys.modules.update(dict.fromkeys({missing}))
+from lewm_evidence.cli import main
+sys.exit(main({words}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "device     unknown without torch" in done.stdout
+    assert "-> missing: " in done.stdout and "run `make setup`" in done.stdout
 
 
 def test_doctor_tells_which_key_signs(

@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from example_runs import open_run
 from lewm_evidence.cli import main, program
@@ -133,6 +134,28 @@ def test_a_running_job_can_be_watched(tmp_path: Path, logdir: Path) -> None:
     run.close()
     assert (steps, process.returncode, errors) == ([1, 2], 0, "")
     assert sorted(path.name for path in run.path.iterdir()) == ["records.jsonl", "spec.json"]
+
+
+@pytest.mark.parametrize("shown", ["", "bag"])
+def test_of_a_bundle_the_runs_have_short_names(shown: str, logdir: Path) -> None:
+    """The bundle folder or its bag is given; the real server names the runs as docs/tensorboard.md does."""
+    for name in ("results/evaluate", "timing/evaluate"):
+        folder = logdir / "bag/data/runs/render_tensorboard/0123456789abcdef0123/views" / name
+        EventFileWriter(str(folder)).close()
+    command = [sys.executable, "-m", "lewm_evidence.cli", COMMAND, "--logdir", str(logdir / shown)]
+    command += ["--port", "0", "--no-browser", "--poll-interval", "0.1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        url = process.stdout.readline().split()[1]
+        names: list[str] = []
+        end = time.monotonic() + 30
+        while len(names) < 2 and time.monotonic() < end:
+            time.sleep(0.2)
+            with urllib.request.urlopen(f"{url}data/runs") as answer:
+                names = json.load(answer)
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+    assert names == ["results/evaluate", "timing/evaluate"]
 
 
 @pytest.fixture

@@ -80,10 +80,12 @@ def test_json_is_where_something_is_listed_or_judged() -> None:
         (["verfy"], "there is no command 'verfy'; did you mean `lewm-evidence verify`?"),
         (["runs", "prun"], "there is no command 'prun'; did you mean `lewm-evidence runs prune`?"),
         (["zzzz"], "there is no command 'zzzz'; `lewm-evidence --help` lists them"),
+        ([], "name a command; `lewm-evidence --help` lists them"),
+        (["runs"], "name a command; `lewm-evidence runs --help` lists them"),
         (["completion", "fish"], "argument shell: invalid choice: 'fish'"),
     ],
 )
-def test_a_mistyped_command_is_answered_with_the_nearest(
+def test_a_mistyped_or_missing_command_is_answered_with_what_to_type(
     words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Status 2; a wrong value of something else keeps argparse's own words."""

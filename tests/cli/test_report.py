@@ -120,3 +120,16 @@ def test_the_terminal_gets_folders_and_unpacked_archives(
     assert main(["report", "--terminal", f"evidence/{KEY}/{KEY}.tar"]) == 0
     assert [place for place, _ in shown[:2]] == [Path("runs"), Path("evidence") / KEY]
     assert shown[2][1] == ["report"] and not shown[2][0].exists()
+
+
+def test_in_the_wrong_folder_one_is_told_where_to_call_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same sentence for the page and for the terminal."""
+    monkeypatch.chdir(tmp_path)
+    for more in ([], ["--terminal"]):
+        assert main(["report", *more]) == 2
+        told = capsys.readouterr().err
+        assert told.startswith(
+            "lewm-evidence: runs does not exist; call this where `make evidence` was called, or name"
+        )

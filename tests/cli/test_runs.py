@@ -108,7 +108,7 @@ def standing(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
 
 def test_prune_keeps_what_is_young(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without a configuration or bundle, a run of today stays by default, and goes when no day is asked for."""
-    assert set(standing(capsys).values()) == {"younger than 1 days"}
+    assert set(standing(capsys).values()) == {"younger than 1 day"}
     assert main(["runs", "prune", "--keep-days", "0", "--keep-latest", "1"]) == 0
     told = capsys.readouterr().out
     assert "among the 1 latest of its stage" in told and "to go    0 of 3 runs" in told

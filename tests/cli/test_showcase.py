@@ -106,7 +106,7 @@ def test_it_runs_records_and_tells(made: Path) -> None:
     """From a folder below the project, with no terminal: steps, what the stages say live, outcome, where to look."""
     told = (made / "told").read_text().splitlines()
     assert [line[:5] for line in told if line.startswith("[")] == [f"[{number}/5]" for number in range(1, 6)]
-    assert any(line.startswith("      showcase: decision 1") for line in told)
+    assert any(line.startswith("      decision 1") for line in told)
     assert any(line.startswith("goal ") and " px at the start" in line for line in told)
     assert f"look         lewm-evidence open-rerun {made}/.worldforge/showcase/real-run.rrd" in told
     assert "\033" not in "".join(told)

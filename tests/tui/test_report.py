@@ -56,7 +56,7 @@ def test_the_first_page_answers_the_first_questions(project: Path) -> None:
 
 
 def test_what_does_not_hold_says_so(tmp_path: Path) -> None:
-    """A gate that recorded a failed check and never finished is no good news; one that has not run is none yet."""
+    """A gate that failed a check and never finished is no good news; one that has not run is none yet."""
     runs = example_runs.build(tmp_path / "runs")
     report = make_report(tmp_path / "runs")
 
@@ -64,6 +64,12 @@ def test_what_does_not_hold_says_so(tmp_path: Path) -> None:
         assert "○ NOT DECIDED YET: the gate has not run" in pane(report, "hero")
 
     drive(report, undecided)
+    report = make_report(runs["showcase"].path)
+
+    async def alone(pilot: Pilot[int]) -> None:
+        assert "○ NOT JUDGED: one episode shows no more than itself" in pane(report, "hero")
+
+    drive(report, alone)
     gate = example_runs.open_run(tmp_path / "runs", "gate", evaluate=runs["evaluate"].name)
     write_gate(gate, passed=False)
     gate.close()

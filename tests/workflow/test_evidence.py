@@ -89,13 +89,16 @@ def test_the_commands_on_the_report_work_in_the_bundles_folder(finished: Project
 
 
 def test_a_second_call_has_nothing_to_do_also_after_touching_everything(finished: Project) -> None:
-    """Timestamps decide nothing."""
+    """Timestamps decide nothing; the last lines are those of the first call. A dry run has none."""
     for path in finished.path.rglob("*"):
         if path.is_file():
             os.utime(path)
     done = finished.snakemake("evidence")
     assert done.returncode == 0
-    assert "Nothing to be done" in done.stdout
+    before, _, after = done.stdout.partition("Nothing to be done (all requested files are present and up to date).\n")
+    assert "bundle " not in before and after.startswith("bundle   evidence/")
+    assert (finished.path / "output.txt").read_text().endswith(after)
+    assert finished.snakemake("-n", "evidence").stdout.count("bundle ") == 0
 
 
 def test_a_changed_showcase_reruns_the_showcase_and_what_follows(finished: Project) -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake_logger_plugin_evidence import at_rest
 
 from lewm_evidence.canonical import write_atomic
 from lewm_evidence.config import parse_config
@@ -158,11 +159,19 @@ def told_of(bundle):
     return shlex.join([*words, str(Path(bundle).parent)])
 
 
-# What failed, and what to do, is told by the profiles' logger (src/snakemake_logger_plugin_evidence).
-onsuccess:
+def tell():
+    """Says what the evidence shows, and where to look, where there is some."""
     if (
         workflow.is_main_process
         and Path(PLAN["verify"].manifest).exists()
         and Path(BUNDLE).exists()
     ):
         shell(told_of(BUNDLE))
+
+
+# What failed, and what to do, is told by the profiles' logger (src/snakemake_logger_plugin_evidence).
+onsuccess:
+    tell()
+
+
+at_rest.append(tell)

@@ -30,6 +30,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Says what is wrong with the arguments and exits with status 2."""
+        if message.endswith("required: COMMAND"):
+            message = f"name a command; `{self.prog} --help` lists them"
         for action in self._actions:
             words = list(action.choices) if isinstance(action, Commands) else []
             if words and (typed := message.partition("invalid choice: ")[2].partition(" (choose")[0]):

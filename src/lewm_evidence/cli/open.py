@@ -22,14 +22,14 @@ def add_open_commands(commands: "Commands[Parser]") -> None:
         "open-tensorboard",
         _open_tensorboard,
         "start TensorBoard on a log directory and open it in the browser",
-        "--logdir evidence/0123456789abcdef0123/bag  until Ctrl-C\n"
+        "--logdir evidence/0123456789abcdef0123  what a bundle holds, until Ctrl-C\n"
         "--logdir runs --follow  watch what is running\n"
         "--logdir runs --probe --no-browser  does it work?",
         "What TensorBoard prints goes to tensorboard.stdout.log and tensorboard.stderr.log in the folder it tells,\n"
         "which is never the log directory.",
         "0 yes, 1 not ready in time or what answers is not right, 2 could not run",
     )
-    parser.add_argument("--logdir", type=Path, required=True, metavar="DIR", help="what to show")
+    parser.add_argument("--logdir", type=Path, required=True, metavar="DIR", help="what to show; also a bundle")
     parser.add_argument("--port", type=int, default=6006, help="default: 6006; 0 takes a free one")
     parser.add_argument("--host", default="localhost", help="localhost (the default) or 127.0.0.1")
     for name, default, what in (
@@ -56,7 +56,7 @@ def _open_tensorboard(args: argparse.Namespace) -> int:
     _check(args)
     port = args.port or free_port()
     url = f"http://{args.host}:{port}/"
-    with started(args.logdir, port, follow=args.follow, grace=args.shutdown_timeout) as tensorboard:
+    with started(_views(args.logdir), port, follow=args.follow, grace=args.shutdown_timeout) as tensorboard:
         server, logs = tensorboard.server, tensorboard.logs.errors.parent
         try:
             tensorboard.wait(args.ready_timeout, args.poll_interval)
@@ -89,6 +89,12 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError(f"--port {args.port} is not in 0..65535")
     if args.host not in _LOOPBACK:
         raise ConfigError(f"--host {args.host} is not this machine alone; take {' or '.join(_LOOPBACK)}")
+
+
+def _views(place: Path) -> Path:
+    """Returns where a bundle or a bag has its event files, so that their names are short; another folder as it is."""
+    found = [view for bag in (place / "bag", place) for view in bag.glob("data/runs/render_tensorboard/*/views")]
+    return found[0] if len(found) == 1 else place
 
 
 def _probe(server: "Server") -> None:

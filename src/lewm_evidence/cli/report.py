@@ -11,6 +11,7 @@ from lewm_evidence.errors import EvidenceError, RefusedError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_WHERE = "call this where `make evidence` was called, or name what `lewm-evidence report --help` shows"
 _PAGE = Path("views") / "report" / "index.html"
 
 
@@ -44,6 +45,8 @@ def add_report_command(commands: "Commands[Parser]") -> None:
 def _report(args: argparse.Namespace) -> int:
     try:
         with located(args.path) as place:
+            if not place.exists():
+                raise EvidenceError(f"{place} does not exist; {_WHERE}")
             if args.terminal:
                 return _in_terminal(place)
             page = _page(args.path, place)
@@ -64,8 +67,6 @@ def _page(given: Path, place: Path) -> Path:
     from lewm_evidence.records.manifest import MANIFEST
     from lewm_evidence.reproduce.opened import opened
 
-    if not place.exists():
-        raise EvidenceError(f"{place} does not exist; `lewm-evidence report --help` shows what can be named")
     if place.is_dir() and (pages := _newest_first(place.glob(f"report/*/{MANIFEST}"))):
         return (pages[0].parent / _PAGE).absolute()
     if place.is_dir() and not any((place / name).exists() for name in (MANIFEST, "bag", "bagit.txt")):

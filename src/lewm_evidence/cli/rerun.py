@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lewm_evidence.rerun import RerunSession
 
 DEFAULT_PATH = Path(".worldforge/rerun/worldforge-rerun-showcase.rrd")
+_NAMED = 4  # recordings at most in a refusal
 
 
 def add_rerun_commands(commands: "Commands[Parser]") -> None:
@@ -35,10 +36,14 @@ def add_rerun_commands(commands: "Commands[Parser]") -> None:
         "open-rerun",
         _open,
         "show a recording in Rerun's viewer",
-        ".worldforge/rerun/worldforge-rerun-showcase.rrd\nruns/render_rerun/0123456789abcdef0123 --web",
+        ".worldforge/rerun/worldforge-rerun-showcase.rrd\n"
+        "evidence/0123456789abcdef0123  the episode of a bundle\n"
+        "runs/render_rerun/0123456789abcdef0123 --web",
         "Ends with the viewer or by Ctrl-C. Listens on 127.0.0.1 only; the web viewer comes from this machine.",
     )
-    opened.add_argument("path", type=Path, metavar="PATH", help="a .rrd file, or a folder that holds one")
+    opened.add_argument(
+        "path", type=Path, metavar="PATH", help="a .rrd file, or a folder that holds one, or one of an episode"
+    )
     opened.add_argument("--web", action="store_true", help="show it in the browser")
     opened.add_argument("--web-port", type=int, default=0, metavar="PORT", help="of the page (default: a free one)")
     opened.add_argument("--port", type=int, default=0, metavar="PORT", help="of the data (default: a free one)")
@@ -125,10 +130,22 @@ def _open(args: argparse.Namespace) -> int:
 def _recording(path: Path) -> Path:
     from lewm_evidence.errors import InputError
 
-    found = sorted(path.rglob("*.rrd")) if path.is_dir() else [path]
+    found = _recordings(path) if path.is_dir() else [path]
     if len(found) != 1:
-        raise InputError(f"{path} holds {len(found)} recordings (*.rrd); name one")
+        hint = f"name one: {', '.join(map(str, found[:_NAMED]))}" if found else "is it a finished run or bundle?"
+        raise InputError(f"{path} holds {len(found)} recordings (*.rrd); {hint}")
     with found[0].open("rb") as file:
         if file.read(3) != b"RRF":
             raise InputError(f"{found[0]} is not a Rerun recording")
     return found[0]
+
+
+def _recordings(folder: Path) -> list[Path]:
+    """Returns what a folder holds; of several only the episode's, where that is one, and says so."""
+    found = sorted(folder.rglob("*.rrd"))
+    episodes = [path for path in found if path.name == "showcase.rrd"]
+    if len(found) < 2 or len(episodes) != 1:
+        return found
+    others = " ".join(str(path) for path in found if path not in episodes)
+    print(f"shows {episodes[0]}; there is also {others}", file=sys.stderr)
+    return episodes

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -238,7 +239,7 @@ def _run(
     try:
         for run in needed:
             step(run.spec.stage, f"{run.name} is there" if is_made(run) else f"{run.name} is made")
-            made = make(run, config.threads, lambda line: tell(args, f"{'':<6}{line}"))
+            made = make(run, config.threads, partial(_said, args, run.spec.stage))
     except StageError as error:
         answer(args, {"error": str(error)}, [])
         print(f"failed   {error}", file=sys.stderr)
@@ -246,6 +247,10 @@ def _run(
     summary = Outputs(kept, recording, live, logs).write(made, health, step)
     answer(args, summary, _outcome(args, summary))
     return made, summary, kept
+
+
+def _said(args: argparse.Namespace, stage: str, line: str) -> None:
+    tell(args, f"{'':<6}{line.removeprefix(f'{stage}: ')}")
 
 
 def _outcome(args: argparse.Namespace, summary: dict[str, Any]) -> list[str]:

@@ -3,6 +3,8 @@
 A picture depends on the machine, and so does whether there is one. It is therefore a view, `views/screenshot.png`,
 which names in its metadata (`Software`) what drew it. Where there is none, `views/screenshot.json` says `status`
 (`skipped` or `failed`) and `reason`: one file either way, for the number of files of a bundle is a result.
+
+NumPy and Pillow are imported where they are needed: `lewm-evidence doctor` comes here without them.
 """
 
 import io
@@ -10,10 +12,6 @@ import os
 import time
 from collections.abc import Callable
 from typing import NamedTuple
-
-import numpy as np
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from lewm_evidence.canonical import canonical_json, write_atomic
 from lewm_evidence.errors import ProbeError
@@ -65,6 +63,9 @@ def keep(out: Run, shoot: Callable[[], Shot]) -> None:
 
 def _signed(shot: Shot) -> bytes:
     """Returns the picture with what drew it in its metadata."""
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
     note = PngInfo()
     note.add_text("Software", shot.viewer)
     buffer = io.BytesIO()
@@ -78,6 +79,9 @@ def check_not_blank(png: bytes) -> None:
 
     The margins do not count: a viewer without data draws its menus there, and frames of grey.
     """
+    import numpy as np
+    from PIL import Image
+
     try:
         with Image.open(io.BytesIO(png)) as picture:
             pixels = np.asarray(picture.convert("RGB"))

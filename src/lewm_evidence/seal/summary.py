@@ -75,9 +75,9 @@ def _places(bundle: Path, runs: dict[str, FinishedRun]) -> Iterator[str]:
     if "report" in runs:
         yield f"look     {program} report {place}"
     if any("tfevents" in file.name for file in _files(runs, "render_tensorboard", "")):
-        yield f"look     {program} open-tensorboard --logdir {shlex.quote(str(bundle / BAG))}"
-    for recording in _files(runs, "render_rerun", "showcase.rrd"):
-        yield f"look     {program} open-rerun {shlex.quote(str(recording))}"
+        yield f"look     {program} open-tensorboard --logdir {place}"
+    if _files(runs, "render_rerun", "showcase.rrd"):
+        yield f"look     {program} open-rerun {place}"
     yield f"check    {program} verify {place}"
 
 

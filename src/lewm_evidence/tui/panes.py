@@ -111,6 +111,8 @@ def hero(runs: Runs) -> Content:
 def _verdict(runs: Runs) -> Content:
     gate = runs.stage("gate")
     checks = gate.events("gate/check") if gate else []
+    if gate is None and runs.place.run is not None:
+        return Content.styled("○ NOT JUDGED: one episode shows no more than itself; `make evidence` plays many", WARN)
     if gate is None or (gate.state != "done" and not checks):
         return Content.styled("○ NOT DECIDED YET: the gate has not run", WARN)
     failed = [event for event in checks if event.fields.get("passed") is not True]
@@ -214,7 +216,7 @@ def _row(state: State, stage: str, took: str, detail: str) -> list[Content]:
 def rerun(views: Views, told: str) -> Content:
     """Returns what can be seen with Rerun, and how."""
     if views.rerun is None:
-        return Content.styled("No recording has been made of this.", DIM)
+        return Content.styled("No recording has been made of this yet.", DIM)
     known = f" ({size(views.rerun.stat().st_size)})" if views.rerun.is_file() else ""
     return lines(
         Content.assemble(("o", KEY), f" opens {clean(views.rerun.name)}{known}: the scene in time"),

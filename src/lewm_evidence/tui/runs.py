@@ -177,7 +177,8 @@ def find(path: Path) -> Place:
     """Returns what lies at `path`; raises `EvidenceError` when that is neither runs nor a run nor a bundle."""
     if not path.is_dir():
         what = "a file (unpack an archive first)" if path.is_file() else "not there"
-        raise EvidenceError(f"{path} is {what}; give a folder of runs, a showcase run, or a bundle folder")
+        wanted = "a folder of runs (`make evidence` makes it), a showcase run, or a bundle folder"
+        raise EvidenceError(f"{path} is {what}; give {wanted}")
     for bag in (path / "bag", path):
         if (bag / "bagit.txt").is_file():
             return Place(path, bag / "data" / "runs", bundle=path)
