@@ -274,7 +274,10 @@ def test_an_output_that_cannot_be_written_is_named(project: Path, run: Callable[
     (project / "folder").mkdir()
     for flag in ("--json-output", "--rerun-output"):
         status, _, err = run("--no-tui", "--no-tensorboard", flag, "folder")
-        assert (status, err) == (2, "lewm-evidence: folder is there and is not a file, so it is not replaced; name another\n")
+        assert (status, err) == (
+            2,
+            "lewm-evidence: folder is there and is not a file, so it is not replaced; name another\n",
+        )
     assert [path.name for path in project.iterdir() if path.name.startswith(".folder")] == []
 
 
