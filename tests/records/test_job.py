@@ -163,6 +163,8 @@ def test_a_job_whose_run_is_pruned_while_it_waits_makes_it_anew(stage: Path) -> 
         fcntl.flock(held, fcntl.LOCK_EX)
         job = subprocess.Popen(call(stage, "finish"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert job.stdout is not None and b"waiting for it" in job.stdout.readline()
+        # Nothing before it has the lock: who holds it clears the folder, and would take half a file away.
+        assert [path.name for path in run.path.iterdir()] == ["logs"]
         shutil.rmtree(run.path)
     told, _ = job.communicate(timeout=60)
     assert job.returncode == 0 and b"done, result" in told

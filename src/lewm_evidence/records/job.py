@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,7 +26,7 @@ from pydantic import ValidationError
 from lewm_evidence.canonical import sha256_file
 from lewm_evidence.errors import EvidenceError
 from lewm_evidence.records.manifest import MANIFEST
-from lewm_evidence.records.run import Run
+from lewm_evidence.records.run import Run, run_key
 from lewm_evidence.records.schema import Spec
 
 RESUME = Path("logs") / "resume"  # what a resumable stage needs to go on, below its run directory
@@ -50,8 +51,9 @@ def main(
     signal.signal(signal.SIGTERM, _stop)
     try:
         spec = _read_spec(args.spec)
-        run = Run(args.runs, spec, args.threads, args.ranks)
-        _execute(stage, run, resumable, product(run.path) if product else None)
+        path = args.runs / spec.stage / run_key(spec)
+        make = partial(Run, args.runs, spec, args.threads, args.ranks)
+        _execute(stage, path, make, resumable, product(path) if product else None)
     except ValidationError as error:
         parser.error(f"--spec is not a spec: {error}")
     except EvidenceError as error:
@@ -72,14 +74,17 @@ def _stop(number: int, frame: object) -> NoReturn:
     sys.exit(128 + number)
 
 
-def _execute(stage: Callable[[Run], None], run: Run, resumable: bool, product: Path | None) -> None:
-    with _locked(run.path):
-        if (run.path / MANIFEST).exists() and (product is None or product.exists()):
-            say(f"{run.spec.stage}/{run.key} is already complete")
+def _execute(
+    stage: Callable[[Run], None], path: Path, make: Callable[[], Run], resumable: bool, product: Path | None
+) -> None:
+    with _locked(path):
+        if (path / MANIFEST).exists() and (product is None or product.exists()):
+            say(f"{path.parent.name}/{path.name} is already complete")
             return
-        run.begin()
+        # Not before: whoever holds the lock clears what lies here.
+        run = make()
         if not resumable:
-            _clear(run.path)
+            _clear(path)
         _set_threads(run.threads)
         start = time.perf_counter()
         with closing(run):

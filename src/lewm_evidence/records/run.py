@@ -58,10 +58,6 @@ class Run:
         self.path = runs / spec.stage / self.key
         self._runs = runs
         self._streams: dict[str, BufferedWriter] = {}
-        self.begin()
-
-    def begin(self) -> None:
-        """Makes the directory with its spec, unless it is there."""
         self.path.mkdir(parents=True, exist_ok=True)
         write_atomic(self.path / "spec.json", canonical_json(self.spec.model_dump()))
 
