@@ -20,9 +20,6 @@ settings.register_profile("roaming", deadline=None)
 settings.register_profile("fixed", deadline=None, derandomize=True)
 settings.load_profile("fixed" if "CI" in os.environ else "roaming")
 
-# The hub's client reads this when it is imported, which the tests of another room may do before ours sets it.
-os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
-
 # A shell starts background jobs with Ctrl-C ignored, and children inherit that; tests of Ctrl-C would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

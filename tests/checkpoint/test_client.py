@@ -46,6 +46,14 @@ def test_a_wrong_byte_is_refused_and_not_kept(hub: Hub, tmp_path: Path, name: st
     fetch_hub(pin(hub), tmp_path / "checkpoint")
 
 
+def test_the_tested_way_is_taken_where_another_program_imported_the_client_first(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client reads its variables when it is imported; xet is off all the same, so nobody asks for a token of it."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", False)
+    fetch_hub(pin(hub), tmp_path / "checkpoint")
+
+
 def test_a_wrong_pin_is_refused_before_a_large_file_is_sent(hub: Hub, tmp_path: Path) -> None:
     """The hub says what a large file's sha256 is; when it is not the pinned one, nothing is asked for."""
     wrong = hub.sha256() | {"weights.pt": "0" * 64}

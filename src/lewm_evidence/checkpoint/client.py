@@ -107,7 +107,11 @@ def _client(where: str, what: str) -> Iterator[Any]:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
     import huggingface_hub
+    from huggingface_hub import constants
     from huggingface_hub.utils import logging as log
+
+    if os.environ["HF_HUB_DISABLE_XET"] == "1":
+        constants.HF_HUB_DISABLE_XET = True  # for a program that imported the client before
 
     level = log.get_verbosity()
     log.set_verbosity(logging.CRITICAL)  # its warnings repeat addresses, which for large files are signed
